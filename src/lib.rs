@@ -1,0 +1,1 @@
+//! wsdash: the terminal cockpit for on-call engineers who keep stateful Kubernetes workspaces alive.

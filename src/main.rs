@@ -1,0 +1,3 @@
+//! Arguments, hooks and the exit code; everything else is the library's.
+
+fn main() {}
