@@ -1,1 +1,3 @@
 //! wsdash: the terminal cockpit for on-call engineers who keep stateful Kubernetes workspaces alive.
+
+pub mod domain;

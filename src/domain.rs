@@ -1,0 +1,20 @@
+//! The heart: what the cluster is, in words of the product. Rows, their join into workspaces,
+//! freshness, findings. Pure: knows no client, no runtime and no clock; `now` is handed in.
+
+pub mod board;
+pub mod claim;
+pub mod event;
+pub mod finding;
+pub mod findings;
+pub mod freshness;
+pub mod inventory;
+pub mod key;
+pub mod metric;
+pub mod node;
+pub mod pod;
+pub mod policy;
+pub mod quantity;
+pub mod snapshot;
+pub mod volume;
+pub mod workload;
+pub mod workspace;
