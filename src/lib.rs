@@ -1,3 +1,4 @@
 //! wsdash: the terminal cockpit for on-call engineers who keep stateful Kubernetes workspaces alive.
 
+pub mod cluster;
 pub mod domain;
