@@ -2,6 +2,8 @@
 //! freshness, findings. Pure: knows no client, no runtime and no clock; `now` is handed in.
 
 pub mod board;
+#[cfg(test)]
+pub mod build;
 pub mod claim;
 pub mod event;
 pub mod finding;

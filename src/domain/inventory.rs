@@ -10,6 +10,8 @@ mod store;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 pub use change::{Change, Row};
 pub use store::Store;
 
@@ -55,6 +57,8 @@ pub struct Inventory {
     workspaces: HashMap<ObjectKey, Workspace>,
     index: join::Index,
     dirty: HashSet<Unit>,
+    /// Everything must be judged anew; spelled out only when somebody asks.
+    all_dirty: bool,
     /// Kinds whose rows changed since they were last asked for.
     touched: BTreeSet<Kind>,
     /// Template names that sets of workspaces use, for claims whose set is gone.
@@ -114,7 +118,7 @@ impl Inventory {
             .get(volume)
             .into_iter()
             .flatten()
-            .filter_map(|name| self.attachments.get(&ObjectKey::new("", Arc::clone(name))))
+            .filter_map(|name| self.attachments.get(&ObjectKey::unscoped(name)))
     }
 
     /// Events whose object is this one, in no order.
@@ -143,16 +147,23 @@ impl Inventory {
 
     /// The volume that a claim is bound to.
     pub fn volume_of(&self, claim: &Claim) -> Option<&Volume> {
-        self.volumes.get(&ObjectKey::new("", claim.volume.clone()?))
+        self.volumes
+            .get(&ObjectKey::unscoped(claim.volume.as_ref()?))
     }
 
     pub fn storage_class_of(&self, claim: &Claim) -> Option<&StorageClass> {
         self.storage_classes
-            .get(&ObjectKey::new("", claim.storage_class.clone()?))
+            .get(&ObjectKey::unscoped(claim.storage_class.as_ref()?))
     }
 
-    pub fn node(&self, name: &str) -> Option<&Node> {
-        self.nodes.get(&ObjectKey::new("", name))
+    pub fn node(&self, name: &Text) -> Option<&Node> {
+        self.nodes.get(&ObjectKey::unscoped(name))
+    }
+
+    /// When the pod of this name that went last should have gone (its `deletionTimestamp`),
+    /// until another takes its place: what a missing pod is measured from.
+    pub fn departed(&self, pod: &ObjectKey) -> Option<Timestamp> {
+        self.index.departed.get(pod).copied()
     }
 
     /// The set that a workspace is an ordinal of, while it lives.
@@ -216,6 +227,9 @@ impl Inventory {
 
     /// What must be judged anew, since the last call.
     pub fn take_dirty(&mut self) -> HashSet<Unit> {
+        if std::mem::take(&mut self.all_dirty) {
+            self.spell_out_all();
+        }
         std::mem::take(&mut self.dirty)
     }
 
@@ -225,7 +239,11 @@ impl Inventory {
     }
 
     /// Has everything judged anew, for instance after the policy changed.
-    pub fn mark_all(&mut self) {
+    pub const fn mark_all(&mut self) {
+        self.all_dirty = true;
+    }
+
+    fn spell_out_all(&mut self) {
         self.dirty
             .extend(self.workspaces.keys().cloned().map(Unit::Workspace));
         let loose = self
@@ -249,16 +267,18 @@ impl Inventory {
     }
 
     fn loose_volumes(&self) -> Vec<ObjectKey> {
-        let loose = |v: &&Volume| {
-            v.claim
-                .as_ref()
-                .is_none_or(|c| self.claims.get(&c.key).is_none())
-        };
         self.volumes
             .values()
-            .filter(loose)
+            .filter(|v| self.is_loose(v))
             .map(|v| v.meta.key.clone())
             .collect()
+    }
+
+    /// Whether no claim is bound to a volume. A claim of the name that it once served is none:
+    /// that may have been made anew, with another volume.
+    pub fn is_loose(&self, volume: &Volume) -> bool {
+        let claim = volume.claim.as_ref().and_then(|c| self.claims.get(&c.key));
+        claim.is_none_or(|c| c.volume.as_ref() != Some(&volume.meta.key.name))
     }
 
     /// Takes in what a watch saw. Rows that did not change cost a comparison.
@@ -311,7 +331,12 @@ impl Inventory {
                 } else {
                     // A kind that may not be read any more keeps no rows that nobody can vouch
                     // for, except when it merely went stale.
-                    self.freshness.set(kind, freshness);
+                    let stale = matches!(freshness, Freshness::Stale { .. });
+                    if self.freshness.set(kind, freshness) && !stale {
+                        // What was concluded from it cannot be said any more. What went stale
+                        // keeps its last verdict, which is shown as such.
+                        self.mark_all();
+                    }
                 }
             }
         }
@@ -320,14 +345,14 @@ impl Inventory {
     fn become_live(&mut self, kind: Kind) {
         self.touched.insert(kind);
         let complete_before = self.freshness.get(kind).was_complete();
-        self.freshness.set(kind, Freshness::Live);
-        if !complete_before {
-            if kind == Kind::Set {
-                self.place_leftovers();
-            }
-            // "There is none" can be said from now on.
-            self.mark_all();
+        if !self.freshness.set(kind, Freshness::Live) {
+            return;
         }
+        if !complete_before && kind == Kind::Set {
+            self.place_leftovers();
+        }
+        // "There is none" can be said from now on, also after a time in which it could not.
+        self.mark_all();
     }
 }
 

@@ -2,7 +2,7 @@
 //! Must not know what a kind means; that is the rows' matter.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Serialize, Serializer};
 
@@ -139,6 +139,8 @@ impl Kind {
     }
 }
 
+static NO_NAMESPACE: LazyLock<Text> = LazyLock::new(|| "".into());
+
 /// Namespace and name; the namespace is empty for cluster-scoped objects.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
@@ -151,6 +153,14 @@ impl ObjectKey {
         Self {
             namespace: namespace.into(),
             name: name.into(),
+        }
+    }
+
+    /// The key of a cluster-scoped object. Allocates nothing: keys are made for every look-up.
+    pub fn unscoped(name: &Text) -> Self {
+        Self {
+            namespace: Arc::clone(&NO_NAMESPACE),
+            name: Arc::clone(name),
         }
     }
 }

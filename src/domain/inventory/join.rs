@@ -6,11 +6,14 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::store::AnyStore;
 use super::{Inventory, Row, Unit, beside};
 use crate::domain::claim::Claim;
 use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::pod::Pod;
+use crate::domain::volume::VolumePhase;
 use crate::domain::workload::{Set, split_ordinal};
 use crate::domain::workspace::{Origin, Slot, Workspace};
 
@@ -36,6 +39,8 @@ pub(super) struct Index {
     /// Volume → attachments of it.
     pub(super) attachments: HashMap<Text, Vec<Text>>,
     pub(super) events: HashMap<(Kind, ObjectKey), Vec<ObjectKey>>,
+    /// Pod → when the one that went should have gone, until another comes.
+    pub(super) departed: HashMap<ObjectKey, Timestamp>,
 }
 
 fn link<K: std::hash::Hash + Eq, V: PartialEq>(map: &mut HashMap<K, Vec<V>>, key: K, value: V) {
@@ -177,16 +182,29 @@ impl Inventory {
         }
         self.touched.insert(Kind::Set);
         self.dirty.insert(Unit::Object(Kind::Set, key));
-        if old.as_ref().is_some_and(|old| {
-            (&old.templates, &old.claims, old.ordinals())
+        if let Some(old) = &old
+            && (&old.templates, &old.claims, old.ordinals())
                 == (&new.templates, &new.claims, new.ordinals())
-        }) {
+        {
+            if old.observed_generation != new.observed_generation {
+                self.mark_missing(&new);
+            }
             return;
         }
         if let Some(old) = old {
             self.touch_set(&old, false);
         }
         self.touch_set(&new, true);
+    }
+
+    /// Ordinals without a pod: the controller has had its say, so they may be missing now.
+    fn mark_missing(&mut self, set: &Set) {
+        for ordinal in set.ordinals().take(MAX_ORDINALS as usize) {
+            let key = beside(&set.meta.key, &set.pod_name(ordinal).into());
+            if self.pods.get(&key).is_none() {
+                self.mark_workspace(&key);
+            }
+        }
     }
 
     // ---- what a row is linked to; `there` tells whether it came or went
@@ -207,7 +225,10 @@ impl Inventory {
             let claims = self.index.claims.get(&prefix).cloned().unwrap_or_default();
             for (ordinal, claim) in claims {
                 ordinals.insert(ordinal);
-                self.place_leftover(&beside(key, &claim));
+                let claim = beside(key, &claim);
+                self.place_leftover(&claim);
+                // It belonged to nothing, or does now: its own verdict changes, too.
+                self.dirty.insert(Unit::Object(Kind::Claim, claim));
             }
         }
         self.dirty.insert(Unit::Object(Kind::Set, key.clone()));
@@ -228,11 +249,25 @@ impl Inventory {
             }
             self.mark_claim(&claim);
         }
+        match pod.meta.deleted {
+            Some(at) if !there => {
+                self.index.departed.insert(key.clone(), at);
+            }
+            _ => {
+                self.index.departed.remove(key);
+            }
+        }
         self.join(key);
     }
 
     fn touch_claim(&mut self, claim: &Claim, there: bool) {
         let key = &claim.meta.key;
+        if let Some(volume) = self.volume_of(claim)
+            && volume.phase != VolumePhase::Bound
+        {
+            let volume = volume.meta.key.clone();
+            self.dirty.insert(Unit::Object(Kind::Volume, volume));
+        }
         if let Some((prefix, ordinal)) = split_ordinal(&key.name) {
             let prefix = ObjectKey {
                 namespace: Arc::clone(&key.namespace),
@@ -261,15 +296,13 @@ impl Inventory {
     }
 
     fn touch_volume(&mut self, volume: &crate::domain::volume::Volume, _there: bool) {
-        match &volume.claim {
-            Some(claim) if self.claims.get(&claim.key).is_some() => {
-                let key = claim.key.clone();
-                self.mark_claim(&key);
-            }
-            _ => {
-                self.dirty
-                    .insert(Unit::Object(Kind::Volume, volume.meta.key.clone()));
-            }
+        if let Some(claim) = &volume.claim {
+            self.mark_claim(&claim.key);
+        }
+        // One that is in use has no verdict of its own; at load that is almost every one.
+        if volume.phase != VolumePhase::Bound || self.is_loose(volume) {
+            self.dirty
+                .insert(Unit::Object(Kind::Volume, volume.meta.key.clone()));
         }
     }
 
@@ -319,7 +352,7 @@ impl Inventory {
         }
         let claim = self
             .volumes
-            .get(&ObjectKey::new("", Arc::clone(volume)))
+            .get(&ObjectKey::unscoped(volume))
             .and_then(|v| v.claim.as_ref())
             .map(|c| c.key.clone());
         if let Some(claim) = claim {
@@ -485,6 +518,7 @@ impl Inventory {
             self.index
                 .leftover_homes
                 .insert(claim.clone(), home.clone());
+            self.dirty.insert(Unit::Object(Kind::Claim, claim.clone()));
             self.join(&home);
         }
     }
@@ -514,28 +548,25 @@ impl Inventory {
 
     /// Computes one workspace from the rows of this moment: it appears, changes or goes.
     fn join(&mut self, key: &ObjectKey) {
-        match self.compose(key) {
-            Some(workspace) => {
-                if let (Some(set), Some(ordinal)) = (&workspace.set, workspace.ordinal) {
-                    let set = beside(key, set);
-                    self.index.ordinals.entry(set).or_default().insert(ordinal);
-                }
-                self.workspaces.insert(key.clone(), workspace);
-                self.dirty.insert(Unit::Workspace(key.clone()));
+        if let Some(workspace) = self.compose(key) {
+            if let (Some(set), Some(ordinal)) = (&workspace.set, workspace.ordinal) {
+                let set = beside(key, set);
+                self.index.ordinals.entry(set).or_default().insert(ordinal);
             }
-            None => {
-                if let Some(old) = self.workspaces.remove(key) {
-                    if let (Some(set), Some(ordinal)) = (&old.set, old.ordinal)
-                        && let Entry::Occupied(mut entry) =
-                            self.index.ordinals.entry(beside(key, set))
-                    {
-                        entry.get_mut().remove(&ordinal);
-                        if entry.get().is_empty() {
-                            entry.remove();
-                        }
+            self.workspaces.insert(key.clone(), workspace);
+            self.dirty.insert(Unit::Workspace(key.clone()));
+        } else {
+            self.index.departed.remove(key);
+            if let Some(old) = self.workspaces.remove(key) {
+                if let (Some(set), Some(ordinal)) = (&old.set, old.ordinal)
+                    && let Entry::Occupied(mut entry) = self.index.ordinals.entry(beside(key, set))
+                {
+                    entry.get_mut().remove(&ordinal);
+                    if entry.get().is_empty() {
+                        entry.remove();
                     }
-                    self.dirty.insert(Unit::Workspace(key.clone()));
                 }
+                self.dirty.insert(Unit::Workspace(key.clone()));
             }
         }
     }
