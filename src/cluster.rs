@@ -4,4 +4,5 @@
 //! This module knows nothing of screens, keys or themes; it must not use `app`, `ui` or ratatui.
 
 pub mod access;
+pub mod connect;
 pub mod fault;

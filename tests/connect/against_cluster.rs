@@ -1,0 +1,1 @@
+//! Exec, logs and reviews against a real cluster.
