@@ -5,6 +5,7 @@
 
 mod change;
 mod join;
+mod mark;
 mod store;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -363,3 +364,6 @@ pub(crate) fn beside(key: &ObjectKey, name: &Text) -> ObjectKey {
         name: Arc::clone(name),
     }
 }
+
+#[cfg(test)]
+mod tests;

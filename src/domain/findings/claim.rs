@@ -395,3 +395,6 @@ fn explain_missing(case: &Case<'_>, finding: &Finding) -> Explanation {
         .advice("the set makes an empty claim when it makes the pod again: that is no recovery")
         .runbook(finding)
 }
+
+#[cfg(test)]
+mod tests;

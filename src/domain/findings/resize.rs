@@ -171,3 +171,93 @@ pub(super) fn explain(case: &Case<'_>, finding: &Finding) -> Explanation {
         .advice("never delete the claim or restart the session for it")
         .runbook(finding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::build::*;
+    use rstest::rstest;
+
+    const CLAIM: &str = "workspace-ide-0";
+
+    fn growing() -> Claim {
+        claim(CLAIM).asks(gib(150))
+    }
+
+    const NOTE: Option<(Code, Severity)> = Some((Code::ResizePending, Severity::Note));
+    const STUCK: Option<(Code, Severity)> = Some((Code::ResizePending, Severity::Soon));
+    const FAILED: Option<(Code, Severity)> = Some((Code::ResizeFailed, Severity::Soon));
+
+    #[rstest]
+    #[case::nothing_asked(claim(CLAIM), None)]
+    #[case::a_status_that_lingers(claim(CLAIM).resize("NodeResizePending"), None)]
+    #[case::just_asked(growing(), NOTE)]
+    #[case::at_the_provider(
+        growing().with_condition("Resizing", "", minutes_ago(9)), NOTE)]
+    #[case::stuck_at_the_provider(
+        growing().with_condition("Resizing", "", minutes_ago(11)), STUCK)]
+    #[case::stuck_at_the_node(
+        growing().with_condition("FileSystemResizePending", "", minutes_ago(11)), STUCK)]
+    #[case::refused(
+        growing().with_condition("ControllerResizeError", "quota", minutes_ago(1)), FAILED)]
+    #[case::refused_by_the_node(
+        growing().with_condition("NodeResizeError", "resize2fs", minutes_ago(1)), FAILED)]
+    #[case::infeasible(growing().resize("ControllerResizeInfeasible"), FAILED)]
+    #[case::ending(growing().deleted(now()).owned_by("StatefulSet", "ide"), None)]
+    fn a_resize_is_noted_then_stuck_or_failed(
+        #[case] claim: Claim,
+        #[case] expected: Option<(Code, Severity)>,
+    ) {
+        let found = found_with(&mut world(healthy_but(rows![claim])), &no_metrics());
+        let resizes = found
+            .iter()
+            .map(|(_, f)| (f.code, f.severity))
+            .filter(|(c, _)| matches!(c, Code::ResizeFailed | Code::ResizePending));
+        assert_eq!(
+            resizes.collect::<Vec<_>>(),
+            expected.into_iter().collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn without_a_pod_a_file_system_waits_as_long_as_it_likes() {
+        let claim = growing().with_condition("FileSystemResizePending", "", hours_ago(9));
+        let mut rows = healthy_but(rows![set("ide", 0), claim]);
+        rows.retain(|r| r.kind() != Kind::Pod);
+        let found = found_with(&mut world(rows), &no_metrics());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].1.severity, Severity::Note);
+    }
+
+    #[test]
+    fn a_failure_that_only_an_event_tells_is_found_until_it_is_tried_again() {
+        let failed = event(
+            Kind::Claim,
+            CLAIM,
+            "VolumeResizeFailed",
+            "quota",
+            minutes_ago(20),
+        );
+        let rows = healthy_but(rows![growing(), failed.clone()]);
+        assert_eq!(codes(rows), [Code::ResizeFailed]);
+        let retried = growing().with_condition("Resizing", "", minutes_ago(5));
+        let rows = healthy_but(rows![retried, failed]);
+        assert_eq!(codes(rows), [Code::ResizePending]);
+    }
+
+    #[test]
+    fn conditions_are_told_as_they_are() {
+        let claim = growing()
+            .with_condition("Resizing", "", minutes_ago(11))
+            .with_condition("SomethingNew", "of a later version", minutes_ago(1));
+        let mut inventory = world(healthy_but(rows![claim]));
+        let words = explained(&mut inventory, Code::ResizePending);
+        assert_eq!(
+            words.sentence,
+            "team/workspace-ide-0 grows from 100.0 GiB to 150.0 GiB for 11m: \
+             the provider is growing the disk"
+        );
+        let text = "SomethingNew=true: of a later version";
+        assert!(words.evidence.iter().any(|e| e.text == text), "{words:?}");
+    }
+}

@@ -115,3 +115,56 @@ pub(super) fn explain(case: &Case<'_>, finding: &Finding) -> Explanation {
         .advice("never delete the claims of a pod to make it start")
         .runbook(finding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::build::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::for_a_while(14, false)]
+    #[case::too_long(16, true)]
+    fn a_set_may_take_a_while_to_converge(#[case] minutes: i64, #[case] expected: bool) {
+        let pod = pod("ide-0")
+            .claim("workspace-ide-0")
+            .unready(minutes_ago(minutes));
+        let found = codes(healthy_but(rows![set("ide", 1).ready(0), pod]));
+        assert_eq!(
+            found.contains(&Code::SetNotConverged),
+            expected,
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_set_whose_pods_are_ready_has_converged() {
+        assert_eq!(codes(healthy_but(rows![set("ide", 1)])), []);
+    }
+
+    #[test]
+    fn the_words_name_the_first_pod_to_mend_and_the_refusal() {
+        let refusal = event(
+            Kind::Set,
+            "ide",
+            "FailedCreate",
+            "exceeded quota: q",
+            minutes_ago(2),
+        );
+        let mut inventory = world(healthy_but(rows![
+            set("ide", 3).ready(0).ordered(),
+            pod("ide-0").claim("workspace-ide-0").unready(hours_ago(3)),
+            refusal,
+        ]));
+        let words = explained(&mut inventory, Code::SetNotConverged);
+        assert!(
+            words.steps[0].text.starts_with("mend ide-0 first"),
+            "{words:?}"
+        );
+        let refused = "FailedCreate: exceeded quota: q";
+        assert!(
+            words.evidence.iter().any(|e| e.text == refused),
+            "{words:?}"
+        );
+    }
+}

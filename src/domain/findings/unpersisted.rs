@@ -147,3 +147,80 @@ pub(super) fn explain(case: &Case<'_>, key: &ObjectKey) -> Explanation {
     }
     .step("runbook", "runbook unpersisted")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::build::*;
+    use crate::domain::inventory::Row;
+    use rstest::rstest;
+
+    fn bare() -> Pod {
+        pod("web-7f9c-x2x1z")
+            .of_deployment("web-7f9c")
+            .image("example.org/web")
+            .running()
+    }
+
+    fn severities(rows: Vec<Row>) -> Vec<Severity> {
+        let found = found_with(&mut world(healthy_but(rows)), &no_metrics());
+        assert!(
+            found.iter().all(|(_, f)| f.code == Code::Unpersisted),
+            "{found:?}"
+        );
+        found.into_iter().map(|(_, f)| f.severity).collect()
+    }
+
+    #[rstest]
+    #[case::nothing_tells(bare(), Severity::Note)]
+    #[case::a_cache_elsewhere(bare().mount("/var/cache", "cache"), Severity::Note)]
+    #[case::the_labels_of_a_set(bare().label("app", "ide"), Severity::DataAtRisk)]
+    #[case::other_labels(bare().label("app", "web"), Severity::Note)]
+    #[case::the_image_of_a_set(bare().image("example.org/ide"), Severity::DataAtRisk)]
+    #[case::a_user(bare().user("ana"), Severity::DataAtRisk)]
+    #[case::work_on_a_volume_that_goes(bare().mount("/workspace", "tmp"), Severity::DataAtRisk)]
+    fn a_pod_without_claim_is_at_risk_when_something_tells_of_work(
+        #[case] pod: Pod,
+        #[case] expected: Severity,
+    ) {
+        assert_eq!(severities(rows![pod]), [expected]);
+    }
+
+    #[test]
+    fn an_ordinal_of_a_set_without_claims_is_at_risk() {
+        let rows = rows![set("lab", 1).templates(&[]), pod("lab-0").running()];
+        assert_eq!(severities(rows), [Severity::DataAtRisk]);
+    }
+
+    #[test]
+    fn a_pod_that_says_that_it_keeps_nothing_is_left_alone() {
+        let mut stateless = bare().user("ana");
+        stateless.stateless = true;
+        assert_eq!(severities(rows![stateless]), []);
+    }
+
+    #[test]
+    fn a_path_of_a_workspace_that_is_on_no_claim_is_at_risk() {
+        let half = pod("ide-0")
+            .claim("workspace-ide-0")
+            .mount("/home/theia/.theia", "tmp")
+            .running();
+        assert_eq!(severities(rows![half.clone()]), [Severity::DataAtRisk]);
+        let mut inventory = world(healthy_but(rows![half]));
+        let words = explained(&mut inventory, Code::Unpersisted);
+        let text = "/home/theia/.theia is on volume tmp, which is no claim";
+        assert_eq!(words.evidence[0].text, text);
+    }
+
+    #[test]
+    fn the_evidence_is_told_with_the_finding() {
+        let pod = bare().image("example.org/ide").user("ana");
+        let words = explained(&mut world(healthy_but(rows![pod])), Code::Unpersisted);
+        let texts: Vec<&str> = words.evidence.iter().map(|e| &*e.text).collect();
+        assert!(texts.contains(&"it runs an image of set ide"), "{texts:?}");
+        assert!(
+            texts.contains(&"it says that it is the workspace of ana"),
+            "{texts:?}"
+        );
+    }
+}

@@ -113,3 +113,61 @@ pub(super) fn explain(case: &Case<'_>, finding: &Finding) -> Explanation {
     }
     .runbook(finding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::build::*;
+    use rstest::rstest;
+
+    fn left(reclaim_retain: bool, phase: VolumePhase, minutes: i64) -> Volume {
+        let volume = volume_of("workspace-old-0").phase(phase, minutes_ago(minutes));
+        if reclaim_retain {
+            volume.retained()
+        } else {
+            volume
+        }
+    }
+
+    #[rstest]
+    #[case::kept(left(true, VolumePhase::Released, 1), Some((Code::VolumeReleased, Severity::Cost)))]
+    #[case::on_its_way(left(false, VolumePhase::Released, 4), None)]
+    #[case::should_be_gone(left(false, VolumePhase::Released, 6), Some((Code::VolumeReleased, Severity::Cost)))]
+    #[case::failed(left(false, VolumePhase::Failed, 1), Some((Code::VolumeFailed, Severity::Soon)))]
+    #[case::bound_to_a_claim_that_is_not_watched(left(false, VolumePhase::Bound, 9), None)]
+    #[case::free(left(true, VolumePhase::Available, 9), None)]
+    fn a_disk_that_stays_behind_is_found(
+        #[case] volume: Volume,
+        #[case] expected: Option<(Code, Severity)>,
+    ) {
+        let found = found_with(&mut world(healthy_but(rows![volume])), &no_metrics());
+        let found: Vec<_> = found.iter().map(|(_, f)| (f.code, f.severity)).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_disk_kept_for_an_undo_is_only_noted() {
+        let mut volume = left(true, VolumePhase::Released, 9);
+        volume.kept_by = Some("run-1".into());
+        let found = found_with(&mut world(rows![volume]), &no_metrics());
+        assert_eq!(found[0].1.severity, Severity::Note);
+    }
+
+    #[test]
+    fn a_failed_volume_under_a_claim_blocks_its_workspace() {
+        let failed = volume_of("workspace-ide-0").phase(VolumePhase::Failed, minutes_ago(1));
+        let found = found_with(&mut world(healthy_but(rows![failed])), &no_metrics());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].1.rank(), (Severity::Blocked, Code::VolumeFailed));
+    }
+
+    #[test]
+    fn a_claim_made_anew_does_not_hide_the_disk_of_its_predecessor() {
+        let mut old = volume_of("workspace-ide-0")
+            .phase(VolumePhase::Released, minutes_ago(1))
+            .retained();
+        old.meta.key.name = "pv-old".into();
+        let rows = healthy_but(rows![old]);
+        assert_eq!(codes(rows), [Code::VolumeReleased]);
+    }
+}

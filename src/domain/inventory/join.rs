@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::store::AnyStore;
 use super::{Inventory, Row, Unit, beside};
 use crate::domain::claim::Claim;
+use crate::domain::freshness::Freshness;
 use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::pod::Pod;
 use crate::domain::volume::VolumePhase;
@@ -18,7 +19,7 @@ use crate::domain::workload::{Set, split_ordinal};
 use crate::domain::workspace::{Origin, Slot, Workspace};
 
 /// More ordinals than any real set has; a typo in `replicas` must not eat the memory.
-const MAX_ORDINALS: u32 = 100_000;
+pub(super) const MAX_ORDINALS: u32 = 100_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -39,6 +40,8 @@ pub(super) struct Index {
     /// Volume → attachments of it.
     pub(super) attachments: HashMap<Text, Vec<Text>>,
     pub(super) events: HashMap<(Kind, ObjectKey), Vec<ObjectKey>>,
+    /// Workspaces whose work is on no claim: what sets look like is evidence for them.
+    pub(super) unpersisted: BTreeSet<ObjectKey>,
     /// Pod → when the one that went should have gone, until another comes.
     pub(super) departed: HashMap<ObjectKey, Timestamp>,
 }
@@ -122,7 +125,11 @@ impl Inventory {
             Row::Node(r) => exchange!(self.nodes, r, touch_node),
             Row::Event(r) => exchange!(self.events, r, touch_event),
             Row::SnapshotClass(r) => exchange!(self.snapshot_classes, r),
-            Row::StorageClass(r) => exchange!(self.storage_classes, r),
+            Row::StorageClass(r) => {
+                // How a class binds and grows is evidence for all of its claims.
+                self.mark_all();
+                exchange!(self.storage_classes, r);
+            }
             Row::Budget(r) => exchange!(self.budgets, r),
             Row::Quota(r) => exchange!(self.quotas, r),
             Row::Workload(r) => match r.kind {
@@ -185,8 +192,12 @@ impl Inventory {
         if let Some(old) = &old
             && (&old.templates, &old.claims, old.ordinals())
                 == (&new.templates, &new.claims, new.ordinals())
+            && (&old.selector, &old.images, old.parallel)
+                == (&new.selector, &new.images, new.parallel)
         {
-            if old.observed_generation != new.observed_generation {
+            let complete = |s: &Set| s.ready >= s.replicas;
+            if old.observed_generation != new.observed_generation || complete(old) != complete(&new)
+            {
                 self.mark_missing(&new);
             }
             return;
@@ -195,16 +206,6 @@ impl Inventory {
             self.touch_set(&old, false);
         }
         self.touch_set(&new, true);
-    }
-
-    /// Ordinals without a pod: the controller has had its say, so they may be missing now.
-    fn mark_missing(&mut self, set: &Set) {
-        for ordinal in set.ordinals().take(MAX_ORDINALS as usize) {
-            let key = beside(&set.meta.key, &set.pod_name(ordinal).into());
-            if self.pods.get(&key).is_none() {
-                self.mark_workspace(&key);
-            }
-        }
     }
 
     // ---- what a row is linked to; `there` tells whether it came or went
@@ -232,6 +233,9 @@ impl Inventory {
             }
         }
         self.dirty.insert(Unit::Object(Kind::Set, key.clone()));
+        let bare = self.index.unpersisted.iter();
+        let bare = bare.filter(|w| w.namespace == key.namespace).cloned();
+        self.dirty.extend(bare.map(Unit::Workspace));
         for ordinal in ordinals {
             let name: Text = set.pod_name(ordinal).into();
             self.join(&beside(key, &name));
@@ -258,6 +262,7 @@ impl Inventory {
             }
         }
         self.join(key);
+        self.mark_around(pod);
     }
 
     fn touch_claim(&mut self, claim: &Claim, there: bool) {
@@ -350,12 +355,19 @@ impl Inventory {
                 &attachment.meta.key.name,
             );
         }
-        let claim = self
-            .volumes
-            .get(&ObjectKey::unscoped(volume))
-            .and_then(|v| v.claim.as_ref())
-            .map(|c| c.key.clone());
-        if let Some(claim) = claim {
+        let Some(row) = self.volumes.get(&ObjectKey::unscoped(volume)) else {
+            // While volumes come, the volume's own coming says whose it is. Where they may not
+            // be read nothing does but the claims, all of them.
+            let coming = matches!(
+                self.freshness.get(Kind::Volume),
+                Freshness::Never | Freshness::Syncing { .. }
+            );
+            if !coming {
+                self.mark_all();
+            }
+            return;
+        };
+        if let Some(claim) = row.claim.as_ref().map(|c| c.key.clone()) {
             self.mark_claim(&claim);
         }
     }
@@ -396,25 +408,6 @@ impl Inventory {
             _ => {
                 self.dirty.insert(Unit::Object(kind, event.object.clone()));
             }
-        }
-    }
-
-    // ---- marking
-
-    /// Has the workspaces of a claim judged anew, or the claim itself when it has none.
-    pub(super) fn mark_claim(&mut self, claim: &ObjectKey) {
-        let homes = self.homes_of_claim(claim);
-        if homes.is_empty() {
-            self.dirty.insert(Unit::Object(Kind::Claim, claim.clone()));
-        }
-        for (home, _) in homes {
-            self.mark_workspace(&home);
-        }
-    }
-
-    fn mark_workspace(&mut self, key: &ObjectKey) {
-        if self.workspaces.contains_key(key) {
-            self.dirty.insert(Unit::Workspace(key.clone()));
         }
     }
 
@@ -548,26 +541,35 @@ impl Inventory {
 
     /// Computes one workspace from the rows of this moment: it appears, changes or goes.
     fn join(&mut self, key: &ObjectKey) {
-        if let Some(workspace) = self.compose(key) {
-            if let (Some(set), Some(ordinal)) = (&workspace.set, workspace.ordinal) {
-                let set = beside(key, set);
+        let workspace = self.compose(key);
+        let old = if let Some(workspace) = &workspace {
+            if let Some((set, ordinal)) = seat(workspace) {
                 self.index.ordinals.entry(set).or_default().insert(ordinal);
             }
-            self.workspaces.insert(key.clone(), workspace);
-            self.dirty.insert(Unit::Workspace(key.clone()));
-        } else {
-            self.index.departed.remove(key);
-            if let Some(old) = self.workspaces.remove(key) {
-                if let (Some(set), Some(ordinal)) = (&old.set, old.ordinal)
-                    && let Entry::Occupied(mut entry) = self.index.ordinals.entry(beside(key, set))
-                {
-                    entry.get_mut().remove(&ordinal);
-                    if entry.get().is_empty() {
-                        entry.remove();
-                    }
-                }
-                self.dirty.insert(Unit::Workspace(key.clone()));
+            if workspace.origin == Origin::Unpersisted {
+                self.index.unpersisted.insert(key.clone());
+            } else {
+                self.index.unpersisted.remove(key);
             }
+            self.workspaces.insert(key.clone(), workspace.clone())
+        } else {
+            self.index.unpersisted.remove(key);
+            self.index.departed.remove(key);
+            self.workspaces.remove(key)
+        };
+        let had = old.as_ref().and_then(seat);
+        let has = workspace.as_ref().and_then(seat);
+        if had != has
+            && let Some((set, ordinal)) = had
+            && let Entry::Occupied(mut entry) = self.index.ordinals.entry(set)
+        {
+            entry.get_mut().remove(&ordinal);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+        if old.is_some() || workspace.is_some() {
+            self.dirty.insert(Unit::Workspace(key.clone()));
         }
     }
 
@@ -608,7 +610,14 @@ impl Inventory {
                 claim: Arc::clone(claim),
                 exists: true,
             };
-            claims.extend(leftovers.iter().map(slot));
+            let mut leftovers: Vec<Slot> = leftovers.iter().map(slot).collect();
+            // Not in the order in which they were heard of.
+            let configured = |s: &Slot| self.templates.iter().position(|t| **t == *s.template);
+            leftovers.sort_by(|a, b| {
+                let place = |s| configured(s).unwrap_or(usize::MAX);
+                (place(a), &a.template, &a.claim).cmp(&(place(b), &b.template, &b.claim))
+            });
+            claims.extend(leftovers);
         }
         let owned =
             pod.is_some_and(|p| p.owner.as_ref().is_some_and(|o| &*o.kind == "StatefulSet"));
@@ -628,9 +637,12 @@ impl Inventory {
             () => return None,
         };
         let set_name = match set {
-            Some(set) => Some(Arc::clone(&set.meta.key.name)),
+            // A pod of somebody else that merely has such a name is none of the set's.
+            Some(set) if in_range || owned || !claims.is_empty() => {
+                Some(Arc::clone(&set.meta.key.name))
+            }
             None if owned || !claims.is_empty() => split.map(|(prefix, _)| prefix.into()),
-            None => None,
+            _ => None,
         };
         let ordinal = set_name.is_some().then_some(ordinal).flatten();
         Some(Workspace {
@@ -641,6 +653,12 @@ impl Inventory {
             claims,
         })
     }
+}
+
+/// The set and the ordinal that a workspace is of.
+fn seat(workspace: &Workspace) -> Option<(ObjectKey, u32)> {
+    let set = beside(&workspace.key, workspace.set.as_ref()?);
+    Some((set, workspace.ordinal?))
 }
 
 /// A pod of a set or a Deployment that names no claim: what it writes goes with it. Pods of
