@@ -5,4 +5,7 @@
 
 pub mod access;
 pub mod connect;
+pub mod discovery;
+pub mod exec;
 pub mod fault;
+pub mod logs;

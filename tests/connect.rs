@@ -10,6 +10,8 @@
 
 #[path = "connect/against_cluster.rs"]
 mod against_cluster;
+#[path = "connect/exec.rs"]
+mod exec;
 #[path = "connect/server.rs"]
 mod server;
 
@@ -464,7 +466,7 @@ async fn a_refused_token_that_cannot_be_bettered_is_refused_to_the_caller() {
 }
 
 /// A user with an exec plugin whose arguments and environment hold the secret.
-fn exec(plugin: &Path, mode: &str) -> String {
+fn plugin_user(plugin: &Path, mode: &str) -> String {
     format!(
         "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {}, interactiveMode: {mode}, \
          args: [--password, {SECRET}], env: [{{name: AWS_SECRET_ACCESS_KEY, value: {SECRET}}}]}}}}",
@@ -488,7 +490,7 @@ async fn a_plugin_runs_once_and_its_revoked_token_is_renewed_without_a_new_conne
             runs = runs.display()
         ),
     );
-    let target = home.kubeconfig(&at(address), &exec(&plugin, "IfAvailable"));
+    let target = home.kubeconfig(&at(address), &plugin_user(&plugin, "IfAvailable"));
     let connection = connect(&target).await.unwrap();
     let count = || fs::read_to_string(&runs).unwrap().lines().count();
     assert_eq!(count(), 1, "one run for a connection");
@@ -511,7 +513,7 @@ async fn a_client_certificate_of_a_plugin_says_how_long_it_is_valid() {
     );
     let answer = home.write("answer", &status);
     let plugin = home.script("plugin", &format!("cat {}", answer.display()));
-    let connection = connect(&home.kubeconfig(REMOTE, &exec(&plugin, "Never")))
+    let connection = connect(&home.kubeconfig(REMOTE, &plugin_user(&plugin, "Never")))
         .await
         .unwrap();
     assert_eq!(
@@ -528,7 +530,8 @@ async fn a_plugin_that_fails_is_quoted_without_its_secrets() {
         "echo \"stdout $AWS_SECRET_ACCESS_KEY\"\necho noise >&2\n\
          echo \"denied for $AWS_SECRET_ACCESS_KEY $2: session expired\" >&2\nexit 3",
     );
-    let fault = fault_of_connecting(&home.kubeconfig(REMOTE, &exec(&plugin, "IfAvailable"))).await;
+    let fault =
+        fault_of_connecting(&home.kubeconfig(REMOTE, &plugin_user(&plugin, "IfAvailable"))).await;
     assert_eq!(fault.kind, FaultKind::PluginFailed);
     assert!(fault.sentence.contains("get-token"), "{fault}");
     assert!(fault.sentence.contains("exit code 3"), "{fault}");
@@ -548,7 +551,7 @@ async fn a_plugin_that_wants_to_prompt_is_not_given_the_terminal(
 ) {
     let home = Home::new();
     let plugin = home.script("asks", body);
-    let fault = fault_of_connecting(&home.kubeconfig(REMOTE, &exec(&plugin, mode))).await;
+    let fault = fault_of_connecting(&home.kubeconfig(REMOTE, &plugin_user(&plugin, mode))).await;
     assert_eq!(fault.kind, FaultKind::PluginPrompt, "{fault}");
     assert!(fault.next.contains("log in once in a shell"), "{fault}");
 }
@@ -563,7 +566,7 @@ async fn a_plugin_that_hangs_is_ended_with_its_children() {
     );
     let target = Target {
         plugin_timeout: Some(Duration::from_secs(2)),
-        ..home.kubeconfig(REMOTE, &exec(&plugin, "IfAvailable"))
+        ..home.kubeconfig(REMOTE, &plugin_user(&plugin, "IfAvailable"))
     };
     let started = Instant::now();
     let fault = fault_of_connecting(&target).await;
@@ -597,7 +600,7 @@ async fn a_plugin_that_is_not_installed_says_how_to_install_it() {
 async fn a_plugin_that_prints_no_credentials_is_named(#[case] body: &str) {
     let home = Home::new();
     let plugin = home.script("odd", body);
-    let fault = fault_of_connecting(&home.kubeconfig(REMOTE, &exec(&plugin, "Never"))).await;
+    let fault = fault_of_connecting(&home.kubeconfig(REMOTE, &plugin_user(&plugin, "Never"))).await;
     assert_eq!(fault.kind, FaultKind::PluginFailed);
     assert!(fault.sentence.contains("odd"), "{fault}");
 }

@@ -56,6 +56,8 @@ pub enum FaultKind {
     Garbage,
     /// Something on the way does not let a websocket through.
     NoWebsocket,
+    /// The container does not have the command that was to run.
+    NoCommand,
     Other,
 }
 

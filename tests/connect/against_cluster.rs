@@ -1,1 +1,0 @@
-//! Exec, logs and reviews against a real cluster.
