@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cluster::exec::PodTarget;
-use crate::cluster::fault::{Fault, within};
+use crate::cluster::fault::{Fault, FaultKind, within};
 
 /// Batches under way to a reader that is slower than the log: it holds the server back, not memory.
 const BATCHES: usize = 16;
@@ -36,7 +36,8 @@ pub struct LogRequest {
     pub previous: bool,
     /// Only the last lines.
     pub tail: Option<u32>,
-    /// Only what was written since; to go on after a lost connection.
+    /// Only what was written then or later. To go on after a lost connection, a nanosecond after
+    /// the last line.
     pub since: Option<Timestamp>,
 }
 
@@ -106,7 +107,7 @@ async fn read(
         follow: request.follow,
         previous: request.previous,
         tail_lines: request.tail.map(i64::from),
-        since_time: request.since,
+        since_time: request.since.map(whole_second_before),
         timestamps: true,
         ..LogParams::default()
     };
@@ -118,7 +119,7 @@ async fn read(
         within(LIMIT, &what, opening).await
     };
     let last = match opened {
-        Ok(bytes) => pump(bytes, &events, &what).await,
+        Ok(bytes) => pump(bytes, &events, request.since, &what).await,
         Err(fault) => Some(LogEvent::Failed(fault)),
     };
     if let Some(last) = last {
@@ -127,29 +128,54 @@ async fn read(
     }
 }
 
+/// The server knows whole seconds only, and kube rounds to the nearest, which may lose lines.
+fn whole_second_before(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(
+        at.as_nanosecond()
+            .div_euclid(1_000_000_000)
+            .try_into()
+            .unwrap_or(0),
+    )
+    .unwrap_or(at)
+}
+
+/// The kubelet writes why it has no log into the log, without a time stamp.
+fn is_gone(line: &LogLine) -> bool {
+    line.at.is_none()
+        && line
+            .text
+            .starts_with("unable to retrieve container logs for ")
+}
+
 /// Reads to the end; `None` if nobody listens any more.
 async fn pump(
     bytes: impl AsyncBufRead,
     events: &mpsc::Sender<LogEvent>,
+    since: Option<Timestamp>,
     what: &str,
 ) -> Option<LogEvent> {
     let mut bytes = std::pin::pin!(bytes);
     let mut splitter = Splitter::default();
     loop {
-        let (lines, read) = match bytes.fill_buf().await {
-            Ok([]) => {
-                let rest: Vec<LogLine> = splitter.finish().into_iter().collect();
-                if !rest.is_empty() {
-                    events.send(LogEvent::Lines(rest)).await.ok()?;
-                }
-                return Some(LogEvent::Ended);
-            }
+        let (mut lines, read) = match bytes.fill_buf().await {
+            Ok([]) => (splitter.finish().into_iter().collect(), 0),
             Ok(chunk) => (splitter.split(chunk), chunk.len()),
             Err(error) => return Some(LogEvent::Failed(Fault::of_error(&error, what))),
         };
         bytes.as_mut().consume(read);
+        if lines.iter().any(is_gone) {
+            return Some(LogEvent::Failed(Fault::new(
+                FaultKind::NotFound,
+                format!("{what}: the node no longer has it"),
+                "look at the log of the container that runs now",
+            )));
+        }
+        lines.retain(|line| line.at >= since || line.at.is_none());
         if !lines.is_empty() {
             events.send(LogEvent::Lines(lines)).await.ok()?;
+        }
+        if read == 0 {
+            return Some(LogEvent::Ended);
         }
     }
 }
@@ -259,6 +285,14 @@ mod tests {
         let lines = splitter.split(b"yy\nnext\n");
         assert_eq!((lines[0].text.len(), lines[0].is_cut), (LONGEST, true));
         assert_eq!((lines[1].text.as_str(), lines[1].is_cut), ("next", false));
+    }
+
+    #[test]
+    fn a_time_becomes_the_whole_second_before_it() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let second = whole_second_before(at("2026-11-20T01:02:03.999Z"));
+        assert_eq!(second, at("2026-11-20T01:02:03Z"));
+        assert_eq!(whole_second_before(second), second);
     }
 
     proptest! {
