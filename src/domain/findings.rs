@@ -22,7 +22,7 @@ mod words;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use reference::reference;
+pub use reference::{reference, severities};
 pub use words::{ago, human_duration};
 
 use super::claim::Claim;

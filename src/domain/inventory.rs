@@ -152,6 +152,11 @@ impl Inventory {
             .get(&ObjectKey::unscoped(claim.volume.as_ref()?))
     }
 
+    /// Whether any volume is in phase `Failed`: almost never, and then nobody need look for one.
+    pub fn has_failed_volumes(&self) -> bool {
+        !self.index.failed_volumes.is_empty()
+    }
+
     pub fn storage_class_of(&self, claim: &Claim) -> Option<&StorageClass> {
         self.storage_classes
             .get(&ObjectKey::unscoped(claim.storage_class.as_ref()?))

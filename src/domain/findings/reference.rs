@@ -14,7 +14,7 @@ pub fn reference() -> String {
         "# Findings\n\n\
          Every finding has a stable code, which is also the name of its runbook. A finding is \
          made from what is there at this moment; one that needs a kind which is not live is not \
-         made at all, and the workspace says `unknown` instead. Ages are of the cluster's own \
+         made at all; without sets, pods and claims a workspace is `unknown`. Ages are of the cluster's own \
          timestamps. Limits are those of the default configuration.\n\n\
          Order of severity: `data-at-risk` (the user's data may be lost), `blocked` (the user \
          cannot work), `soon` (one of these follows), `cost`, `note`. Among equals the order of \
@@ -40,7 +40,7 @@ pub fn reference() -> String {
 }
 
 /// The severities that a code may have, worst first.
-pub(super) fn severities(code: Code) -> &'static [Severity] {
+pub fn severities(code: Code) -> &'static [Severity] {
     use Severity::{Blocked, Cost, DataAtRisk, Note, Soon};
     match code {
         Code::ClaimTerminatingInUse | Code::ClaimLost => &[DataAtRisk],
@@ -129,5 +129,69 @@ fn meaning(code: Code, policy: &Policy) -> String {
         Code::VolumeFailed => "the volume's phase is Failed; `soon` when no claim is at it".into(),
         Code::VolumeReleased => "a disk stays behind without a claim; `note` when it is kept for an undo".into(),
         Code::ClaimsWithoutSet => "claims whose set is gone".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::build::*;
+
+    fn docs(name: &str) -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("docs")
+            .join(name)
+    }
+
+    /// `WSDASH_WRITE_DOCS=1 cargo test reference` writes it anew.
+    #[test]
+    fn the_published_reference_is_current() {
+        let path = docs("findings.md");
+        if std::env::var_os("WSDASH_WRITE_DOCS").is_some() {
+            std::fs::write(&path, reference()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), reference());
+    }
+
+    #[test]
+    fn every_finding_has_its_runbook_and_every_runbook_its_finding() {
+        let mut there: Vec<String> = std::fs::read_dir(docs("runbooks"))
+            .unwrap()
+            .map(|f| f.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let mut needed: Vec<String> = Code::iter().map(|c| format!("{c}.md")).collect();
+        there.sort();
+        needed.sort();
+        assert_eq!(there, needed);
+    }
+
+    #[test]
+    fn a_runbook_has_its_parts_in_order() {
+        for code in Code::iter() {
+            let page = std::fs::read_to_string(docs(&format!("runbooks/{code}.md"))).unwrap();
+            assert!(page.starts_with(&format!("# {code}: ")), "{code}");
+            let parts = ["## What it means", "## Confirm", "## Steps", "## Never"];
+            let places: Vec<usize> = parts.iter().filter_map(|p| page.find(p)).collect();
+            assert_eq!(places.len(), parts.len(), "{code}");
+            assert!(places.is_sorted(), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_has_a_severity_that_the_reference_names() {
+        let mut inventory = world(healthy_but(rows![
+            claim("workspace-ide-0").deleted(minutes_ago(9)),
+            pod("web-1").of_deployment("web").running(),
+            quota("q", "pods", "1", "1"),
+            budget("b", 0, 1, 2),
+        ]));
+        let found = found_with(&mut inventory, &no_metrics());
+        assert_eq!(found.len(), 4, "{found:?}");
+        for (_, finding) in found {
+            assert!(
+                severities(finding.code).contains(&finding.severity),
+                "{finding:?}"
+            );
+        }
     }
 }

@@ -22,7 +22,9 @@ pub(super) fn judge<'a>(case: &mut Case<'a>, workspace: &'a Workspace, found: &m
         if claim.phase != ClaimPhase::Bound {
             continue;
         }
-        let candidate = attempt(case, claim).or_else(|| age(case, claim, workspace.origin));
+        let newest = newest(inventory, &claim.meta.key);
+        let candidate =
+            attempt(case, newest.attempt).or_else(|| age(case, claim, newest.ready, workspace));
         // Among equals the one that is worse for longer.
         worst = [worst, candidate]
             .into_iter()
@@ -35,16 +37,46 @@ pub(super) fn judge<'a>(case: &mut Case<'a>, workspace: &'a Workspace, found: &m
 /// A claim that belongs to no workspace need not be backed up; an attempt that fails is told.
 pub(super) fn judge_loose<'a>(case: &mut Case<'a>, claim: &'a Claim, found: &mut Vec<Finding>) {
     if case.is_live(Kind::Snapshot) {
-        found.extend(attempt(case, claim));
+        found.extend(attempt(
+            case,
+            newest(case.inventory, &claim.meta.key).attempt,
+        ));
     }
 }
 
-/// What became of the newest attempt, if it is not ready.
-fn attempt<'a>(case: &mut Case<'a>, claim: &'a Claim) -> Option<Finding> {
-    let newest = newest_attempt(case.inventory, &claim.meta.key)?;
-    if newest.is_ready() {
-        return None;
+/// Of the snapshots of a claim.
+#[derive(Default)]
+struct Newest<'a> {
+    /// The one that was asked for last.
+    attempt: Option<&'a Snapshot>,
+    /// The newest way back.
+    ready: Option<&'a Snapshot>,
+}
+
+fn newest<'a>(inventory: &'a Inventory, claim: &'a ObjectKey) -> Newest<'a> {
+    let mut newest = Newest::default();
+    for snapshot in inventory.snapshots_of(claim) {
+        if snapshot.meta.deleted.is_some() {
+            continue;
+        }
+        let created = |s: &Snapshot| s.meta.created;
+        if newest
+            .attempt
+            .is_none_or(|n| created(n) < created(snapshot))
+        {
+            newest.attempt = Some(snapshot);
+        }
+        let taken = Snapshot::point_in_time;
+        if snapshot.is_ready() && newest.ready.is_none_or(|n| taken(n) < taken(snapshot)) {
+            newest.ready = Some(snapshot);
+        }
     }
+    newest
+}
+
+/// What became of the newest attempt, if it is not ready.
+fn attempt<'a>(case: &mut Case<'a>, newest: Option<&'a Snapshot>) -> Option<Finding> {
+    let newest = newest.filter(|s| !s.is_ready())?;
     let meta = &newest.meta;
     if let Some((_, at)) = error(case.inventory, newest) {
         let since = at.or(Some(meta.created));
@@ -55,13 +87,6 @@ fn attempt<'a>(case: &mut Case<'a>, claim: &'a Claim) -> Option<Finding> {
     let code = Code::SnapshotNotReady;
     case.has_lasted(meta.created, case.policy.snapshot_ready_within)
         .then(|| finding(code, Severity::Soon, Kind::Snapshot, meta, since))
-}
-
-fn newest_attempt<'a>(inventory: &'a Inventory, claim: &'a ObjectKey) -> Option<&'a Snapshot> {
-    inventory
-        .snapshots_of(claim)
-        .filter(|s| s.meta.deleted.is_none())
-        .max_by_key(|s| s.meta.created)
 }
 
 /// The error of a snapshot, or of its content: the provider's answer arrives there first.
@@ -80,10 +105,15 @@ fn error<'a>(
 }
 
 /// How old the newest way back is.
-fn age<'a>(case: &mut Case<'a>, claim: &'a Claim, origin: Origin) -> Option<Finding> {
+fn age(
+    case: &mut Case<'_>,
+    claim: &Claim,
+    newest: Option<&Snapshot>,
+    workspace: &Workspace,
+) -> Option<Finding> {
     let limit = case.policy.snapshot_max_age;
     let meta = &claim.meta;
-    let Some(newest) = case.inventory.newest_ready_snapshot(&meta.key) else {
+    let Some(newest) = newest else {
         // What is younger than a backup may be old is not late.
         return case.has_lasted(meta.created, limit).then(|| {
             let since = Some(meta.created);
@@ -92,7 +122,7 @@ fn age<'a>(case: &mut Case<'a>, claim: &'a Claim, origin: Origin) -> Option<Find
     };
     let taken = newest.point_in_time();
     // Nobody writes to a parked claim: one snapshot since its last use is enough for ever.
-    let still_written = match origin {
+    let still_written = match workspace.origin {
         Origin::Live | Origin::Unpersisted => true,
         Origin::Parked | Origin::Leftover => claim.unused_since.is_some_and(|at| taken < at),
     };
@@ -136,7 +166,7 @@ fn explain_age(case: &Case<'_>, claim: &Claim, finding: &Finding) -> Explanation
         format!("the newest backup of claim {key} is {since} old, the policy is {policy}")
     };
     let mut explanation = says(sentence, clears).backup(case, claim);
-    if let Some(attempt) = newest_attempt(case.inventory, key)
+    if let Some(attempt) = newest(case.inventory, key).attempt
         && !attempt.is_ready()
     {
         let name = &attempt.meta.key.name;

@@ -9,7 +9,8 @@ use crate::domain::volume::{Reclaim, Volume, VolumePhase};
 
 /// The volume under a claim.
 pub(super) fn judge_bound(case: &Case<'_>, claim: &Claim, found: &mut Vec<Finding>) {
-    if let Some(volume) = case.inventory.volume_of(claim)
+    if case.inventory.has_failed_volumes()
+        && let Some(volume) = case.inventory.volume_of(claim)
         && volume.phase == VolumePhase::Failed
     {
         let code = Code::VolumeFailed;

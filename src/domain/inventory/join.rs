@@ -40,6 +40,7 @@ pub(super) struct Index {
     /// Volume → attachments of it.
     pub(super) attachments: HashMap<Text, Vec<Text>>,
     pub(super) events: HashMap<(Kind, ObjectKey), Vec<ObjectKey>>,
+    pub(super) failed_volumes: BTreeSet<Text>,
     /// Workspaces whose work is on no claim: what sets look like is evidence for them.
     pub(super) unpersisted: BTreeSet<ObjectKey>,
     /// Pod → when the one that went should have gone, until another comes.
@@ -300,7 +301,13 @@ impl Inventory {
         self.mark_claim(key);
     }
 
-    fn touch_volume(&mut self, volume: &crate::domain::volume::Volume, _there: bool) {
+    fn touch_volume(&mut self, volume: &crate::domain::volume::Volume, there: bool) {
+        let name = &volume.meta.key.name;
+        if there && volume.phase == VolumePhase::Failed {
+            self.index.failed_volumes.insert(Arc::clone(name));
+        } else {
+            self.index.failed_volumes.remove(name);
+        }
         if let Some(claim) = &volume.claim {
             self.mark_claim(&claim.key);
         }

@@ -10,6 +10,7 @@ use super::*;
 use crate::domain::board::Board;
 use crate::domain::build::*;
 use crate::domain::finding::Finding;
+use crate::domain::findings::severities;
 use crate::domain::policy::Policy;
 use crate::domain::volume::VolumePhase;
 use crate::domain::workspace::{Origin, Slot};
@@ -192,6 +193,12 @@ fn judged(board: &mut Board, inventory: &mut Inventory) -> Vec<(Unit, Finding)> 
         board.refresh(inventory, &no_metrics(), &Policy::default(), now());
         board.is_pending()
     } {}
+    for (_, finding) in board.all() {
+        assert!(
+            severities(finding.code).contains(&finding.severity),
+            "{finding:?}"
+        );
+    }
     let mut all: Vec<(Unit, Finding)> = board.all().map(|(u, f)| (u.clone(), f.clone())).collect();
     all.sort_by(|(u1, f1), (u2, f2)| {
         (u1, f1.rank(), &f1.subject.key).cmp(&(u2, f2.rank(), &f2.subject.key))
