@@ -57,6 +57,8 @@ struct Pulse {
     sending: Option<Instant>,
     /// Stdin sent since the last answer, in bytes.
     stdin: usize,
+    /// Since when we wait for a message; `None` while a slow reader of the output holds us up.
+    listening: Option<Instant>,
     /// The peer cannot be told that stdin ended.
     cannot_close: bool,
 }
@@ -113,7 +115,13 @@ async fn write(
                 resize(size)
             }
             _ = pings.tick() => {
-                lock(&pulse).pinged.get_or_insert_with(Instant::now);
+                let mut pulse = lock(&pulse);
+                // a ping to a peer that is done and gone resets the connection, and with it goes
+                // the output that waits in our buffers: ping only where nothing can wait there
+                if pulse.listening.is_none_or(|since| since.elapsed() < PING_EVERY / 2) {
+                    continue;
+                }
+                pulse.pinged.get_or_insert_with(Instant::now);
                 Message::Ping(Bytes::new())
             }
             read = read_some(&mut stdin, &mut buffer) => match read {
@@ -184,6 +192,7 @@ impl Reader {
                 Some(_) => heard + AFTER_STATUS,
                 None => Instant::now() + Duration::from_millis(500),
             };
+            lock(&self.pulse).listening.get_or_insert(heard);
             let message = tokio::select! {
                 biased;
                 message = messages.next() => message,
@@ -195,6 +204,7 @@ impl Reader {
                     },
                 },
             };
+            lock(&self.pulse).listening = None;
             match message {
                 Some(Ok(Message::Binary(bytes))) => {
                     if let Some(status) = self.deliver(bytes).await {
