@@ -77,7 +77,8 @@ impl Board {
         };
         let mut changed = Vec::new();
         for unit in units {
-            let mut case = Case::new(inventory, metrics, policy, now);
+            let before = self.findings.get(&unit).map_or(&[][..], |f| f);
+            let mut case = Case::new(inventory, metrics, policy, now).after(before);
             let mut found = Vec::new();
             findings::judge(&mut case, &unit, &mut found);
             found.sort_by_key(Finding::rank);

@@ -17,6 +17,7 @@ mod resize;
 mod set;
 mod snapshot;
 mod unpersisted;
+mod usage;
 mod volume;
 mod words;
 
@@ -44,6 +45,8 @@ pub struct Case<'a> {
     pub metrics: &'a Metrics,
     pub policy: &'a Policy,
     pub now: Timestamp,
+    /// What was found in the unit the last time.
+    before: &'a [Finding],
     wake: Option<Timestamp>,
 }
 
@@ -59,8 +62,24 @@ impl<'a> Case<'a> {
             metrics,
             policy,
             now,
+            before: &[],
             wake: None,
         }
+    }
+
+    /// With what was found in the unit the last time: a reading that went stale makes no new
+    /// finding, and does not silently take back the one that it made.
+    #[must_use]
+    pub const fn after(mut self, before: &'a [Finding]) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// Whether this was found about this object the last time.
+    fn found_before(&self, code: Code, meta: &Meta) -> bool {
+        self.before
+            .iter()
+            .any(|f| f.code == code && f.subject.uid.as_ref() == Some(&meta.uid))
     }
 
     pub const fn freshness(&self) -> &'a Freshnesses {
@@ -172,6 +191,7 @@ fn judge_workspace<'a>(case: &mut Case<'a>, workspace: &'a Workspace, found: &mu
         Some(pod) => {
             pod::judge(case, pod, found);
             unpersisted::judge(case, workspace, pod, found);
+            usage::judge(case, pod, found);
         }
         None => pod::judge_missing(case, workspace, found),
     }
@@ -223,7 +243,7 @@ pub fn explain(case: &Case<'_>, finding: &Finding) -> Explanation {
         | Code::SnapshotNotReady
         | Code::SnapshotStale
         | Code::SnapshotNone => snapshot::explain(case, finding),
-        Code::MemoryHigh | Code::CpuThrottled => words::nothing(finding),
+        Code::MemoryHigh | Code::CpuThrottled => usage::explain(case, finding),
         Code::SetNotConverged => set::explain(case, finding),
         Code::QuotaExceeded => allowance::explain_quota(case, key),
         Code::BudgetBlocks => allowance::explain_budget(case, key),

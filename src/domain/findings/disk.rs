@@ -1,5 +1,6 @@
 //! Disks that are full, run out of inodes, or will be full soon. Only a fresh reading is a
-//! finding; what was read longer ago is evidence with its age and nothing more.
+//! finding; one that went stale makes none, but does not take back what it made: the evidence
+//! says as of when.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,6 +25,8 @@ pub(super) struct Disk {
     pub(super) at: Timestamp,
     /// Whether it is of now; else it is the last that is known.
     pub(super) fresh: bool,
+    /// `prometheus`, `df` …
+    pub(super) source: &'static str,
 }
 
 impl Disk {
@@ -38,11 +41,19 @@ fn disk_of(_case: &Case<'_>, _claim: &Claim) -> Option<Disk> {
 }
 
 pub(super) fn judge(case: &Case<'_>, claim: &Claim, found: &mut Vec<Finding>) {
-    let Some(disk) = disk_of(case, claim).filter(|d| d.fresh) else {
-        return;
-    };
-    for (code, severity) in levels(&disk, case.policy) {
-        found.push(finding(code, severity, Kind::Claim, &claim.meta, None));
+    if let Some(disk) = disk_of(case, claim) {
+        judge_reading(case, claim, &disk, found);
+    }
+}
+
+fn judge_reading(case: &Case<'_>, claim: &Claim, disk: &Disk, found: &mut Vec<Finding>) {
+    let meta = &claim.meta;
+    // Of a claim that nobody mounts there are no readings, and nobody fills it.
+    let mounted = || case.inventory.pods_of_claim(&meta.key).next().is_some();
+    for (code, severity) in levels(disk, case.policy) {
+        if disk.fresh || (case.found_before(code, meta) && mounted()) {
+            found.push(finding(code, severity, Kind::Claim, meta, None));
+        }
     }
 }
 
@@ -138,7 +149,7 @@ pub(super) fn explain(case: &Case<'_>, finding: &Finding) -> Explanation {
     let mut explanation = says(sentence, clears).reading(
         format!("{}: {used} of {of}, {inodes}{as_of}", key.name),
         disk.at,
-        "prometheus",
+        disk.source,
     );
     if claim.is_resizing() {
         explanation = explanation.fact(case, Kind::Claim, "a resize is under way", None);
@@ -183,6 +194,7 @@ mod tests {
             full_in: None,
             at: now(),
             fresh: true,
+            source: "test",
         }
     }
 
@@ -230,6 +242,41 @@ mod tests {
         };
         let found: Vec<_> = levels(&full, &policy).collect();
         assert_eq!(found, [(Code::InodesExhausted, Severity::DataAtRisk)]);
+    }
+
+    #[rstest]
+    #[case::fresh(true, false, true, true)]
+    #[case::stale_makes_none(false, false, true, false)]
+    #[case::stale_takes_none_back(false, true, true, true)]
+    #[case::stale_and_parked(false, true, false, false)]
+    fn a_stale_reading_neither_makes_nor_takes_back_a_finding(
+        #[case] fresh: bool,
+        #[case] found_before: bool,
+        #[case] mounted: bool,
+        #[case] expected: bool,
+    ) {
+        let mut rows = healthy();
+        rows.retain(|r| mounted || r.kind() != Kind::Pod);
+        let inventory = world(rows);
+        let (metrics, policy) = (no_metrics(), Policy::default());
+        let claim = claim("workspace-ide-0");
+        let earlier = finding(
+            Code::DiskFull,
+            Severity::Soon,
+            Kind::Claim,
+            &claim.meta,
+            None,
+        );
+        let before = if found_before {
+            vec![earlier]
+        } else {
+            Vec::new()
+        };
+        let case = Case::new(&inventory, &metrics, &policy, now()).after(&before);
+        let reading = Disk { fresh, ..disk(0.9) };
+        let mut found = Vec::new();
+        judge_reading(&case, &claim, &reading, &mut found);
+        assert_eq!(found.len(), usize::from(expected));
     }
 
     #[test]

@@ -26,14 +26,6 @@ pub fn ago(now: Timestamp, at: Timestamp) -> String {
     human_duration(now.duration_since(at))
 }
 
-/// For a finding that nobody has words for: its code and its subject.
-pub(super) fn nothing(finding: &Finding) -> Explanation {
-    says(
-        format!("{}: {}", finding.code.word(), finding.subject.key),
-        "the condition ends",
-    )
-}
-
 pub(super) fn says(sentence: impl Into<String>, clears: impl Into<String>) -> Explanation {
     Explanation {
         sentence: sentence.into(),
