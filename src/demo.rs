@@ -1,0 +1,215 @@
+//! A simulated Kubernetes cluster in this process: an API server and a Prometheus with real HTTP on loopback,
+//! controllers with the real rules, disks that hold what is written, and a clock that can run fast.
+//!
+//! It is reached as any cluster is: through a kubeconfig. Must not know the product's client, model or screens.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+mod admission;
+mod clock;
+mod controllers;
+mod disk;
+mod drill;
+mod failure;
+mod faults;
+mod history;
+mod http;
+mod object;
+mod patch;
+mod prom;
+mod resource;
+mod sandbox;
+mod scenario;
+mod schema;
+mod seed;
+mod selector;
+mod shell;
+mod store;
+mod tree;
+mod world;
+
+pub use clock::Clock;
+pub use drill::{Harm, Verdict};
+pub use faults::Behaviour;
+pub use scenario::{Drill, Scenario, list as scenarios};
+
+/// How the world's own life is looked after at the least, in real time.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of a shipped scenario, or path of a `.toml` file.
+    pub scenario: String,
+    /// Simulated seconds per real second.
+    pub speed: f64,
+    pub seed: u64,
+    /// The simulated time at which it starts; now when `None`.
+    pub start: Option<Timestamp>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            scenario: "morning".to_owned(),
+            speed: 1.0,
+            seed: 1,
+            start: None,
+        }
+    }
+}
+
+/// A simulated cluster that runs until it is shut down or dropped.
+#[derive(Debug)]
+pub struct Running {
+    shared: Arc<http::Shared>,
+    api: SocketAddr,
+    prometheus: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+    drill: Option<Drill>,
+}
+
+/// Builds the world of a scenario and serves it on free ports of 127.0.0.1.
+pub async fn start(options: Options) -> Result<Running> {
+    anyhow::ensure!(
+        options.speed.is_finite() && options.speed > 0.0 && options.speed <= 100_000.0,
+        "the speed of the demo must be above 0 and at most 100000, not {}",
+        options.speed
+    );
+    let scenario = scenario::load(&options.scenario)?;
+    let begin = options.start.unwrap_or_else(Timestamp::now);
+    let (seed, drill) = (options.seed, scenario.drill.clone());
+    let world = tokio::task::spawn_blocking(move || scenario::build::world(&scenario, begin, seed))
+        .await
+        .context("building the simulated world")??;
+    let judge = drill.clone().map(|d| drill::Judge::new(d, begin));
+    let shared = http::Shared::new(world, Clock::new(begin, options.speed), judge);
+    let mut tasks = Vec::new();
+    let api = serve(&shared, http::router(Arc::clone(&shared)), &mut tasks).await?;
+    let prometheus = serve(&shared, prom::router(Arc::clone(&shared)), &mut tasks).await?;
+    tasks.push(tokio::spawn(live(Arc::clone(&shared))));
+    Ok(Running {
+        shared,
+        api,
+        prometheus,
+        tasks,
+        drill,
+    })
+}
+
+async fn serve(
+    shared: &Arc<http::Shared>,
+    router: axum::Router,
+    tasks: &mut Vec<JoinHandle<()>>,
+) -> Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .context("opening a port of 127.0.0.1 for the demo")?;
+    let address = listener.local_addr().context("the demo's own address")?;
+    let stop = shared.cancel.clone().cancelled_owned();
+    tasks.push(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router)
+            .with_graceful_shutdown(stop)
+            .await
+        {
+            tracing::error!(%error, "the demo's server ended");
+        }
+    }));
+    Ok(address)
+}
+
+/// Lets the world go on while nobody asks it anything.
+async fn live(shared: Arc<http::Shared>) {
+    loop {
+        let wait = {
+            let world = shared.world();
+            if let Some(judge) = shared
+                .judge
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_mut()
+            {
+                judge.look(&world);
+            }
+            world.next_due().map_or(TICK, |due| {
+                shared.clock.real(object::seconds_between(world.now, due))
+            })
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait.clamp(Duration::from_millis(20), TICK)) => {}
+            () = shared.cancel.cancelled() => return,
+        }
+    }
+}
+
+impl Running {
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
+    pub fn prometheus_url(&self) -> String {
+        format!("http://{}", self.prometheus)
+    }
+
+    /// A kubeconfig with the contexts `demo` (may do everything) and `demo-viewer` (may only look).
+    pub fn kubeconfig(&self) -> String {
+        let url = self.api_url();
+        let namespace = "coditect-app";
+        format!(
+            "apiVersion: v1\nkind: Config\nclusters:\n- name: demo\n  cluster:\n    server: {url}\nusers:\n- name: demo\n  user:\n    token: demo\n- name: demo-viewer\n  user:\n    token: demo\n    as: viewer\n    as-groups: [viewers]\ncontexts:\n- name: demo\n  context: {{cluster: demo, user: demo, namespace: {namespace}}}\n- name: demo-viewer\n  context: {{cluster: demo, user: demo-viewer, namespace: {namespace}}}\ncurrent-context: demo\n"
+        )
+    }
+
+    /// The clock of the simulated world; ages of its objects are to be counted from it.
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    /// What the drill asks for, when the scenario is one.
+    pub fn drill(&self) -> Option<&Drill> {
+        self.drill.as_ref()
+    }
+
+    /// How the drill goes, or went.
+    pub fn verdict(&self) -> Option<Verdict> {
+        let world = self.shared.world();
+        let mut judge = self
+            .shared
+            .judge
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let judge = judge.as_mut()?;
+        judge.look(&world);
+        Some(judge.verdict(&world))
+    }
+
+    /// Ends the servers and every session.
+    pub async fn shutdown(mut self) {
+        self.shared.cancel.cancel();
+        for task in self.tasks.drain(..) {
+            let abort = task.abort_handle();
+            if tokio::time::timeout(Duration::from_secs(2), task)
+                .await
+                .is_err()
+            {
+                abort.abort();
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.cancel.cancel();
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Attaching volumes to nodes and taking them off again, with the six-minute rule for nodes that are gone.
+
+use serde_json::json;
+
+use super::super::clock::seconds;
+use super::super::object::{Fields, Object};
+use super::super::resource::{Key, Kind};
+use super::super::world::World;
+use super::uses_claim;
+
+const FROM: &str = "attachdetach-controller";
+/// `maxWaitForUnmountDuration` of the attach/detach controller.
+const FORCE_SECONDS: f64 = 360.0;
+
+/// Asks for the volume on the node; `true` when it is there.
+pub(crate) fn ensure(world: &mut World, pod: &Object, volume: &Object, node: &str) -> bool {
+    let mut elsewhere = None;
+    for attachment in world.list(Kind::Attachment, "") {
+        if attachment.text("spec/source/persistentVolumeName") != volume.name() {
+            continue;
+        }
+        if attachment.text("spec/nodeName") == node {
+            return attachment.flag("status/attached") && !attachment.terminating();
+        }
+        elsewhere = Some(attachment.text("spec/nodeName").to_owned());
+    }
+    let shared = volume
+        .items("spec/accessModes")
+        .iter()
+        .any(|m| matches!(m.as_str(), Some("ReadWriteMany" | "ReadOnlyMany")));
+    if let Some(other) = elsewhere.filter(|_| !shared) {
+        multi_attach(world, pod, volume, &other);
+        return false;
+    }
+    let bits = world
+        .seed
+        .bits(&format!("{}{node}", volume.text("spec/csi/volumeHandle")));
+    let driver = volume.text("spec/csi/driver");
+    let attachment = json!({
+        "metadata": {
+            "name": format!("csi-{bits:016x}{:016x}{bits:016x}{:016x}", bits.rotate_left(17), bits.rotate_left(43)),
+            "finalizers": [format!("external-attacher/{}", driver.replace('.', "-"))],
+        },
+        "spec": {"attacher": driver, "nodeName": node,
+            "source": {"persistentVolumeName": volume.name()}},
+        "status": {"attached": false},
+    });
+    if let Err(failure) = world.create(Kind::Attachment, attachment, false) {
+        tracing::debug!(message = failure.message, "attachment not made");
+    }
+    false
+}
+
+fn multi_attach(world: &mut World, pod: &Object, volume: &Object, other: &str) {
+    let claim = volume.at("spec/claimRef");
+    let users: Vec<String> = world
+        .store
+        .list(Kind::Pod, claim.text("namespace"))
+        .filter(|p| p.text("spec/nodeName") == other && uses_claim(p, claim.text("name")))
+        .map(|p| p.name().to_owned())
+        .collect();
+    let detail = if users.is_empty() {
+        "Volume is already exclusively attached to one node and can't be attached to another"
+            .to_owned()
+    } else {
+        format!("Volume is already used by pod(s) {}", users.join(", "))
+    };
+    let text = format!("Multi-Attach error for volume {:?} {detail}", volume.name());
+    let key = Key::new(Kind::Pod, pod.namespace(), pod.name());
+    let work = format!("multi-attach/{}/{}", pod.uid(), volume.name());
+    if world.ripe(&work, &key, 60.0) || world.ripe(&format!("{work}/first"), &key, 0.0) {
+        world.warning(pod, "FailedAttachVolume", &text, FROM);
+    }
+}
+
+pub(crate) fn reconcile(world: &mut World, key: &Key) {
+    let Some(attachment) = world.read(key) else {
+        return;
+    };
+    let node = attachment.text("spec/nodeName").to_owned();
+    let name = attachment
+        .text("spec/source/persistentVolumeName")
+        .to_owned();
+    if attachment.terminating() {
+        if world.ripe(&format!("detaching/{}", attachment.uid()), key, 1.0) {
+            world.update(key, |a| a.unset("metadata/finalizers").map_or((), drop));
+        }
+        return;
+    }
+    let users = users(world, &name, &node);
+    if !attachment.flag("status/attached") {
+        let wait = world.seed.between(&key.name, 1.0, 4.0);
+        if world.ripe(&format!("attach/{}", attachment.uid()), key, wait) {
+            world.update(key, |a| a.put("status/attached", true));
+            for pod in users {
+                let text = format!("AttachVolume.Attach succeeded for volume {name:?} ");
+                world.normal(&pod, "SuccessfulAttachVolume", &text, FROM);
+            }
+        }
+        return;
+    }
+    let mounted = world
+        .sandboxes
+        .values()
+        .any(|s| s.node == node && s.mounts.iter().any(|m| m.volume == name));
+    let lost = world.faults.nodes_down.contains_key(&node);
+    let leave = format!("unused/{}", attachment.uid());
+    if !users.is_empty() || mounted && !lost {
+        world.abandon(&leave);
+        return;
+    }
+    let out_of_service = world.get(Kind::Node, "", &node).is_none_or(|n| {
+        n.items("spec/taints")
+            .iter()
+            .any(|t| t.text("key") == "node.kubernetes.io/out-of-service")
+    });
+    let wait = if out_of_service || !lost {
+        0.0
+    } else {
+        FORCE_SECONDS
+    };
+    if wait == 0.0 || world.ripe(&leave, key, wait) {
+        world.abandon(&leave);
+        world.drop_object(key);
+    } else {
+        let again = world.now + seconds(5.0);
+        world.look_again(key, again);
+    }
+}
+
+/// Pods on the node that refer to the volume's claim.
+fn users(world: &World, volume: &str, node: &str) -> Vec<std::sync::Arc<Object>> {
+    let Some(volume) = world.get(Kind::Volume, "", volume) else {
+        return Vec::new();
+    };
+    let claim = volume.at("spec/claimRef");
+    world
+        .store
+        .list(Kind::Pod, claim.text("namespace"))
+        .filter(|p| {
+            p.text("spec/nodeName") == node
+                && !super::is_finished(p)
+                && uses_claim(p, claim.text("name"))
+        })
+        .cloned()
+        .collect()
+}

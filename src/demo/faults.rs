@@ -1,0 +1,82 @@
+//! What is broken in the world at present. Scenarios and drills set it, controllers and the server obey it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// How the process of a workspace misbehaves.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Behaviour {
+    /// Exits this long after each start.
+    pub crash_after_seconds: Option<f64>,
+    /// With this code (137 and `OOMKilled` for memory).
+    pub exit_code: i64,
+    pub reason: String,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+    /// Never passes its readiness probe.
+    pub unready: bool,
+    /// The image cannot be pulled.
+    pub image_pull_fails: bool,
+    /// Does not react to SIGTERM: dies only at the end of the grace.
+    pub ignores_term: bool,
+    /// Its volumes cannot be mounted, with this message.
+    pub mount_fails: Option<String>,
+    /// Over the memory limit: working set as a share of the limit.
+    pub memory_share: Option<f64>,
+    /// CPU used as a share of the limit at the busiest hour.
+    pub cpu_share: Option<f64>,
+}
+
+/// How the API server misbehaves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ApiFault {
+    /// Share of requests answered 503 or 429.
+    pub(crate) error_share: f64,
+    /// Answered before any work, in real milliseconds.
+    pub(crate) delay_millis: u64,
+    /// Watches are cut.
+    pub(crate) cut_watches: bool,
+    /// The token of the kubeconfig is no longer good.
+    pub(crate) token_expired: bool,
+    /// Nothing is answered at all.
+    pub(crate) down: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) api: ApiFault,
+    /// Prometheus answers 503.
+    pub(crate) prometheus_down: bool,
+    /// Targets that are not scraped any more since then: a node's name, or a pod as `ns/name`.
+    pub(crate) unscraped: BTreeMap<String, Timestamp>,
+    pub(crate) no_snapshot_api: bool,
+    pub(crate) no_metrics_api: bool,
+    /// The snapshot controller does not run.
+    pub(crate) snapshot_controller_down: bool,
+    /// The CSI driver answers `CreateSnapshot` with this error.
+    pub(crate) snapshot_error: Option<String>,
+    /// `ControllerExpandVolume` answers this error; the flag says it is final (`InvalidArgument` and the like).
+    pub(crate) expand_error: Option<(String, bool)>,
+    /// `NodeExpandVolume` answers this error.
+    pub(crate) node_expand_error: Option<String>,
+    /// `CreateVolume` answers this error.
+    pub(crate) provision_error: Option<String>,
+    /// Nodes whose machine is off, and since when.
+    pub(crate) nodes_down: BTreeMap<String, Timestamp>,
+    /// By `namespace/pod`.
+    pub(crate) behaviours: BTreeMap<String, Behaviour>,
+    /// Claims whose file system is mounted read-only, by `namespace/claim`.
+    pub(crate) read_only: BTreeSet<String>,
+}
+
+impl Faults {
+    pub(crate) fn behaviour(&self, namespace: &str, pod: &str) -> Behaviour {
+        self.behaviours
+            .get(&format!("{namespace}/{pod}"))
+            .cloned()
+            .unwrap_or_default()
+    }
+}

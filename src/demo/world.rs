@@ -1,0 +1,468 @@
+//! The simulated world: every object, disk and process, under one lock and one clock.
+//!
+//! Time moves only in [`World::advance`]: due timers run in order, each followed by the controllers until
+//! nothing is left to do. So a run depends on its seed and on what clients did, and on nothing else.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::admission;
+use super::clock::seconds;
+use super::controllers;
+use super::disk::{Disk, Image};
+use super::failure::Failure;
+use super::faults::Faults;
+use super::history::History;
+use super::object::{Fields, Object, stamp};
+use super::resource::{Key, Kind};
+use super::sandbox::Sandbox;
+use super::scenario::timeline::Timeline;
+use super::seed::Seed;
+use super::store::{Change, Store};
+
+/// Steps of controllers without a step of time; beyond it something answers itself forever.
+const STEPS: usize = 200_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Task {
+    Reconcile(Key),
+    /// The entry of the timeline with this number.
+    Incident(usize),
+    /// Housekeeping, every ten minutes.
+    Pulse,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) start: Timestamp,
+    pub(crate) seed: Seed,
+    pub(crate) store: Store,
+    /// By volume handle.
+    pub(crate) disks: BTreeMap<String, Disk>,
+    /// Snapshots that hold bytes, by snapshot handle.
+    pub(crate) images: BTreeMap<String, Image>,
+    /// What runs in a pod, by the pod's uid.
+    pub(crate) sandboxes: BTreeMap<String, Sandbox>,
+    pub(crate) faults: Faults,
+    pub(crate) history: History,
+    pub(crate) timeline: Timeline,
+    pub(crate) events: controllers::event::Recent,
+    queue: VecDeque<Task>,
+    queued: HashSet<Task>,
+    timers: BTreeSet<(Timestamp, Task)>,
+    counter: u64,
+    /// Slow work under way, by name: when it is done.
+    under_way: BTreeMap<String, Timestamp>,
+    pub(crate) ledger: Vec<super::drill::Harm>,
+    changed: watch::Sender<u64>,
+}
+
+/// How an object is to be deleted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeleteOptions {
+    pub(crate) uid: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) grace: Option<i64>,
+    /// `Background`, `Foreground` or `Orphan`; empty means the default of the kind.
+    pub(crate) propagation: String,
+    pub(crate) dry_run: bool,
+}
+
+impl World {
+    pub(crate) fn new(start: Timestamp, seed: u64) -> Self {
+        Self {
+            now: start,
+            start,
+            seed: Seed(seed),
+            store: Store::new(),
+            disks: BTreeMap::new(),
+            images: BTreeMap::new(),
+            sandboxes: BTreeMap::new(),
+            faults: Faults::default(),
+            history: History::default(),
+            timeline: Timeline::default(),
+            events: controllers::event::Recent::default(),
+            queue: VecDeque::new(),
+            queued: HashSet::new(),
+            timers: BTreeSet::new(),
+            counter: 0,
+            under_way: BTreeMap::new(),
+            ledger: Vec::new(),
+            changed: watch::Sender::new(0),
+        }
+    }
+
+    /// Wakes whenever an object changed.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// A name for the next draw of chance that no other draw has.
+    pub(crate) fn draw(&mut self) -> String {
+        self.counter += 1;
+        self.counter.to_string()
+    }
+
+    // ---- time
+
+    /// Moves the clock to `to` and lets everything happen that is due.
+    pub(crate) fn advance(&mut self, to: Timestamp) {
+        self.settle();
+        while let Some((at, _)) = self.timers.first().cloned() {
+            if at > to {
+                break;
+            }
+            self.now = self.now.max(at);
+            while let Some((due, task)) = self.timers.first().cloned() {
+                if due > at {
+                    break;
+                }
+                self.timers.pop_first();
+                self.enqueue(task);
+            }
+            self.settle();
+        }
+        self.now = self.now.max(to);
+    }
+
+    /// When something is due next.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn enqueue(&mut self, task: Task) {
+        if self.queued.insert(task.clone()) {
+            self.queue.push_back(task);
+        }
+    }
+
+    pub(crate) fn look_at(&mut self, kind: Kind, namespace: &str, name: &str) {
+        self.enqueue(Task::Reconcile(Key::new(kind, namespace, name)));
+    }
+
+    pub(crate) fn look_again(&mut self, key: &Key, at: Timestamp) {
+        self.schedule(at, Task::Reconcile(key.clone()));
+    }
+
+    pub(crate) fn look_after(&mut self, key: &Key, wait: f64) {
+        let at = self.now + seconds(wait);
+        self.look_again(key, at);
+    }
+
+    /// Work that takes `wait` seconds: `false` until they have passed since the first call with this name.
+    /// `key` is looked at again then.
+    pub(crate) fn ripe(&mut self, name: &str, key: &Key, wait: f64) -> bool {
+        match self.under_way.get(name).copied() {
+            Some(due) if due <= self.now => {
+                self.under_way.remove(name);
+                true
+            }
+            Some(_) => false,
+            None => {
+                let due = self.now + seconds(wait);
+                self.under_way.insert(name.to_owned(), due);
+                self.look_again(key, due);
+                false
+            }
+        }
+    }
+
+    /// Forgets work under way, because its reason is gone.
+    pub(crate) fn abandon(&mut self, name: &str) {
+        self.under_way.remove(name);
+    }
+
+    /// Drops work that nobody asked about when it was done.
+    pub(crate) fn forget_abandoned(&mut self) {
+        let horizon = self.now - seconds(3600.0);
+        self.under_way.retain(|_, due| *due > horizon);
+    }
+
+    pub(crate) fn schedule(&mut self, at: Timestamp, task: Task) {
+        if at <= self.now {
+            self.enqueue(task);
+        } else {
+            self.timers.insert((at, task));
+        }
+    }
+
+    /// Runs the controllers until they have nothing left to do at this instant.
+    pub(crate) fn settle(&mut self) {
+        let mut steps = 0;
+        while let Some(task) = self.queue.pop_front() {
+            self.queued.remove(&task);
+            controllers::run(self, &task);
+            steps += 1;
+            if steps > STEPS {
+                tracing::error!(?task, "simulated controllers do not come to rest");
+                self.queue.clear();
+                self.queued.clear();
+            }
+        }
+        let revision = self.store.revision();
+        self.changed.send_if_modified(|seen| {
+            let new = *seen != revision;
+            *seen = revision;
+            new
+        });
+    }
+
+    // ---- reading
+
+    pub(crate) fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<Object>> {
+        self.store.get(&Key::new(kind, namespace, name)).cloned()
+    }
+
+    pub(crate) fn read(&self, key: &Key) -> Option<Arc<Object>> {
+        self.store.get(key).cloned()
+    }
+
+    pub(crate) fn list(&self, kind: Kind, namespace: &str) -> Vec<Arc<Object>> {
+        self.store.list(kind, namespace).cloned().collect()
+    }
+
+    /// The kind is served in this world (custom resources and extension servers can be missing).
+    pub(crate) fn serves(&self, kind: Kind) -> bool {
+        !(kind.is_snapshot_api() && self.faults.no_snapshot_api
+            || kind.is_metrics_api() && self.faults.no_metrics_api)
+    }
+
+    // ---- writing
+
+    /// Makes an object: defaults, admission, identity. With `dry_run` nothing is kept.
+    pub(crate) fn create(
+        &mut self,
+        kind: Kind,
+        mut object: Object,
+        dry_run: bool,
+    ) -> Result<Arc<Object>, Failure> {
+        object.put("kind", kind.resource().kind);
+        object.put("apiVersion", kind.api_version());
+        if object.name().is_empty() {
+            let base = object.text("metadata/generateName").to_owned();
+            if base.is_empty() {
+                return Err(Failure::invalid(
+                    kind,
+                    "",
+                    &[(
+                        "metadata.name",
+                        "FieldValueRequired",
+                        "Required value: name or generateName is required".to_owned(),
+                    )],
+                ));
+            }
+            let draw = self.draw();
+            let suffix = self.seed.suffix(&format!("{base}{draw}"), 5);
+            object.put("metadata/name", format!("{base}{suffix}"));
+        }
+        let key = Key::new(kind, object.namespace(), object.name());
+        for field in [
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+        ] {
+            object.unset(&format!("metadata/{field}"));
+        }
+        let draw = self.draw();
+        let uid = self
+            .seed
+            .uid(&format!("{draw}/{}/{}", key.namespace, key.name));
+        object.put("metadata/uid", uid);
+        object.put("metadata/creationTimestamp", stamp(self.now));
+        if kind.has_generation() {
+            object.put("metadata/generation", 1);
+        }
+        admission::create(self, kind, &mut object)?;
+        if self.store.get(&key).is_some() {
+            return Err(Failure::already_exists(kind, &key.name));
+        }
+        if dry_run {
+            return Ok(Arc::new(object));
+        }
+        let change = self.store.write(&key, object);
+        let made = Arc::clone(&change.now);
+        self.changed(&key, &change);
+        Ok(made)
+    }
+
+    /// Changes an object that is there; says whether anything changed. Controllers use this.
+    pub(crate) fn update(&mut self, key: &Key, change: impl FnOnce(&mut Object)) -> bool {
+        let Some(before) = self.read(key) else {
+            return false;
+        };
+        let mut object = (*before).clone();
+        change(&mut object);
+        self.replace(key, &before, object)
+    }
+
+    /// Puts `object` in place of `before`, keeping the books of the API server.
+    pub(crate) fn replace(&mut self, key: &Key, before: &Object, mut object: Object) -> bool {
+        if object == *before {
+            return false;
+        }
+        if key.kind.has_generation() && object.at("spec") != before.at("spec") {
+            let generation = before.int("metadata/generation").unwrap_or(1);
+            object.put("metadata/generation", generation + 1);
+        }
+        let finished = object.terminating()
+            && object.items("metadata/finalizers").is_empty()
+            && object
+                .int("metadata/deletionGracePeriodSeconds")
+                .unwrap_or(0)
+                == 0
+            && (key.kind != Kind::Namespace || object.items("spec/finalizers").is_empty());
+        let change = self.store.write(key, object);
+        self.changed(key, &change);
+        if finished {
+            self.remove(key);
+        }
+        true
+    }
+
+    /// Deletes by the rules: preconditions, grace, finalizers, propagation.
+    /// `Ok(true)` when the object is gone at once.
+    pub(crate) fn delete(&mut self, key: &Key, options: &DeleteOptions) -> Result<bool, Failure> {
+        let before = self
+            .read(key)
+            .ok_or_else(|| Failure::not_found(key.kind, &key.name))?;
+        check_preconditions(key, &before, options)?;
+        let mut object = (*before).clone();
+        match options.propagation.as_str() {
+            "Orphan" if !object.terminating() => object.add_finalizer("orphan"),
+            "Foreground" if !object.terminating() => object.add_finalizer("foregroundDeletion"),
+            _ => {}
+        }
+        let grace = grace_of(key.kind, &before, options.grace);
+        let waits = grace > 0 || !object.items("metadata/finalizers").is_empty();
+        if options.dry_run {
+            return Ok(!waits);
+        }
+        let earlier = before
+            .int("metadata/deletionGracePeriodSeconds")
+            .filter(|_| before.terminating());
+        if earlier.is_none_or(|e| grace < e) {
+            object.put(
+                "metadata/deletionTimestamp",
+                stamp(self.now + seconds_of(grace)),
+            );
+            object.put("metadata/deletionGracePeriodSeconds", grace);
+        }
+        if key.kind == Kind::Namespace {
+            object.put("status/phase", "Terminating");
+        }
+        let waits_for_namespace =
+            key.kind == Kind::Namespace && !object.items("spec/finalizers").is_empty();
+        if waits || waits_for_namespace {
+            if object != *before {
+                let change = self.store.write(key, object);
+                self.changed(key, &change);
+            }
+            return Ok(false);
+        }
+        self.remove(key);
+        Ok(true)
+    }
+
+    /// Deletes in the background; for controllers, who do not care when it is gone already.
+    pub(crate) fn drop_object(&mut self, key: &Key) {
+        let options = DeleteOptions {
+            propagation: "Background".to_owned(),
+            ..DeleteOptions::default()
+        };
+        if let Err(failure) = self.delete(key, &options) {
+            tracing::debug!(?key, message = failure.message, "nothing to delete");
+        }
+    }
+
+    /// Takes an object out, whatever it waits for.
+    pub(crate) fn remove(&mut self, key: &Key) {
+        if let Some(change) = self.store.remove(key) {
+            self.changed(key, &change);
+        }
+    }
+
+    fn changed(&mut self, key: &Key, change: &Change) {
+        controllers::route(self, key, change);
+    }
+
+    /// Writes an Event as a component does. `from` is the component and the node it runs on.
+    pub(crate) fn event(
+        &mut self,
+        about: &Object,
+        kind: &str,
+        reason: &str,
+        message: &str,
+        from: (&str, &str),
+    ) {
+        controllers::event::record(self, about, kind, reason, message, from);
+    }
+
+    pub(crate) fn normal(&mut self, about: &Object, reason: &str, message: &str, from: &str) {
+        self.event(about, "Normal", reason, message, (from, ""));
+    }
+
+    pub(crate) fn warning(&mut self, about: &Object, reason: &str, message: &str, from: &str) {
+        self.event(about, "Warning", reason, message, (from, ""));
+    }
+}
+
+fn seconds_of(whole: i64) -> jiff::SignedDuration {
+    jiff::SignedDuration::from_secs(whole)
+}
+
+fn check_preconditions(key: &Key, object: &Object, options: &DeleteOptions) -> Result<(), Failure> {
+    if let Some(uid) = &options.uid
+        && uid != object.uid()
+    {
+        return Err(Failure::conflict(
+            key.kind,
+            &key.name,
+            &format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                object.uid()
+            ),
+        ));
+    }
+    if let Some(version) = &options.version
+        && version != object.version()
+    {
+        return Err(Failure::conflict(
+            key.kind,
+            &key.name,
+            &format!(
+                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
+                object.version()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The grace that a deletion gives: only pods that run on a node get any.
+fn grace_of(kind: Kind, object: &Object, asked: Option<i64>) -> i64 {
+    if kind != Kind::Pod
+        || object.text("spec/nodeName").is_empty()
+        || matches!(object.text("status/phase"), "Succeeded" | "Failed")
+    {
+        return 0;
+    }
+    asked
+        .or_else(|| object.int("spec/terminationGracePeriodSeconds"))
+        .unwrap_or(30)
+        .max(0)
+}
+
+/// The JSON of a `List` of objects.
+pub(crate) fn list_of(kind: Kind, items: Vec<Value>, metadata: &Value) -> Value {
+    json!({
+        "kind": format!("{}List", kind.resource().kind),
+        "apiVersion": kind.api_version(),
+        "metadata": metadata,
+        "items": items,
+    })
+}
