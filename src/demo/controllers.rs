@@ -219,7 +219,8 @@ pub(crate) fn bytes(text: &str) -> u64 {
 
 /// Thousandths of a quantity, 0 when it is none.
 pub(crate) fn millis(text: &str) -> i64 {
-    crate::domain::quantity::Quantity::parse(text).map_or(0, super::super::domain::quantity::Quantity::millis)
+    crate::domain::quantity::Quantity::parse(text)
+        .map_or(0, super::super::domain::quantity::Quantity::millis)
 }
 
 /// Bytes as manifests write them.

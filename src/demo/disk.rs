@@ -191,24 +191,38 @@ impl Disk {
         }
     }
 
-    /// Invents the past of a disk that a scenario starts with: a straight line up to now.
-    pub(crate) fn remember(&mut self, from: Timestamp, now: Timestamp) {
-        let passed = seconds_between(from, now);
-        let (bytes, files) = self
-            .growth
-            .as_ref()
-            .map_or((0.0, 0.0), |g| (g.bytes_per_second, g.files_per_second));
-        let last = self.point(now);
-        self.curve = VecDeque::from([
-            Point {
-                at: from,
-                used: (last.used - bytes * passed).max(last.used * 0.05),
-                inodes: (last.inodes - files * passed).max(11.0),
-                capacity: last.capacity,
-            },
-            last,
-        ]);
+    /// Starts the curve anew: nothing before `now` is known.
+    pub(crate) fn forget_past(&mut self, now: Timestamp) {
         self.settled = now;
+        self.curve = VecDeque::from([self.point(now)]);
+    }
+
+    /// Puts `bytes` where growth goes, as if they had come at its pace up to `now`.
+    pub(crate) fn grow_before(&mut self, bytes: f64, growth: Growth, now: Timestamp) {
+        let rate = growth.bytes_per_second;
+        if rate <= 0.0 {
+            return;
+        }
+        let flat = self.point(now);
+        let since = now - super::clock::seconds(bytes / rate);
+        let path = growth.path.clone();
+        let old = self
+            .find(&path)
+            .and_then(|inode| self.tree.node(inode))
+            .map(|n| n.content.clone());
+        let (was, files) = match old {
+            Some(Content::Filler { bytes, files }) => (bytes, files),
+            _ => (0, 1),
+        };
+        let content = Content::Filler {
+            bytes: was + bytes as u64,
+            files: files + (growth.files_per_second * bytes / rate) as u64,
+        };
+        self.tree.plant(&path, content, now, (1000, 1000));
+        self.growth = Some(growth);
+        self.settled = now;
+        self.curve.push_back(Point { at: since, ..flat });
+        self.curve.push_back(self.point(now));
     }
 
     /// Usage at `at`, along the curve and on from its end with what grows.

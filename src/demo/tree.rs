@@ -208,6 +208,22 @@ impl Tree {
         sum
     }
 
+    /// Makes a directory with those above it, where they are missing.
+    pub(crate) fn plant_directory(&mut self, path: &str, now: Timestamp) {
+        let mut here = ROOT;
+        for step in path.split('/').filter(|s| !s.is_empty()) {
+            here = self.child(here, step).unwrap_or_else(|| {
+                let node = Node {
+                    content: Content::Directory(BTreeMap::new()),
+                    mode: 0o755,
+                    owner: (0, 0),
+                    modified: now,
+                };
+                self.add(here, step, node)
+            });
+        }
+    }
+
     /// Makes the directories of `path` and puts `content` there. For building worlds, not for shells.
     pub(crate) fn plant(
         &mut self,

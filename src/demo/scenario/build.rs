@@ -50,11 +50,12 @@ pub(crate) fn world(scenario: &Scenario, start: Timestamp, seed: u64) -> Result<
     world.enqueue(Task::Pulse);
     world.advance(born + seconds(1800.0));
     for set in &scenario.set {
-        settle_set(&mut world, set, start);
+        settle_set(&mut world, set, false);
     }
     backups(&mut world, scenario, start);
     world.advance(start);
     for set in &scenario.set {
+        settle_set(&mut world, set, true);
         for one in &set.workspace {
             if let Some(behaviour) = &one.behaviour {
                 let pod = format!("{}/{}-{}", set.namespace, set.name, one.ordinal);
@@ -272,7 +273,7 @@ fn make_or_skip(world: &mut World, kind: Kind, object: Object) -> Result<()> {
 }
 
 /// Users, files, growth and past of every disk of a set.
-fn settle_set(world: &mut World, set: &Set, start: Timestamp) {
+fn settle_set(world: &mut World, set: &Set, grow: bool) {
     for ordinal in 0..set.replicas + set.parked {
         let user = set.users.get(ordinal as usize).filter(|u| *u != "nobody");
         let special = set.workspace.iter().find(|w| w.ordinal == ordinal);
@@ -301,14 +302,12 @@ fn settle_set(world: &mut World, set: &Set, start: Timestamp) {
             } else {
                 world.seed.between(&format!("grow{}", claim.name), 0.2, 1.4)
             };
-            fill_disk(
-                world,
-                &claim,
-                fill,
-                mine.and_then(|s| s.inodes),
-                per_day * vary / 86_400.0,
-                start,
-            );
+            let rate = per_day * vary / 86_400.0;
+            if grow {
+                grow_disk(world, &claim, fill, rate);
+                continue;
+            }
+            fill_disk(world, &claim, fill, mine.and_then(|s| s.inodes), rate);
         }
         if let Some(user) = user {
             let pod = Key::new(
@@ -319,7 +318,7 @@ fn settle_set(world: &mut World, set: &Set, start: Timestamp) {
             world.update(&pod, |p| p.set_label("user-id", user));
         }
     }
-    if set.parked > 0 {
+    if set.parked > 0 && !grow {
         world.update(
             &Key::new(Kind::StatefulSet, &set.namespace, &set.name),
             |s| s.put("spec/replicas", set.replicas),
@@ -333,14 +332,7 @@ fn handle_of(world: &World, claim: &Key) -> Option<String> {
     Some(volume.text("spec/csi/volumeHandle").to_owned())
 }
 
-fn fill_disk(
-    world: &mut World,
-    claim: &Key,
-    fill: f64,
-    inodes: Option<f64>,
-    rate: f64,
-    start: Timestamp,
-) {
+fn fill_disk(world: &mut World, claim: &Key, fill: f64, inodes: Option<f64>, rate: f64) {
     let Some(handle) = handle_of(world, claim) else {
         return;
     };
@@ -350,9 +342,8 @@ fn fill_disk(
         return;
     };
     let user = (1000, 1000);
-    // What has grown by the start is part of the share that the scenario names.
-    let grown = rate * super::super::object::seconds_between(now, start);
-    let total = (number(disk.capacity()) * fill - grown).max(number(disk.capacity()) * 0.02);
+    // What has grown by the start is part of the share that the scenario names; see `grow_disk`.
+    let total = number(disk.capacity()) * fill - grown(disk.capacity(), fill, rate);
     let files = inodes.map_or_else(
         || whole(total / 60_000.0),
         |share| whole(number(disk.inodes()) * share),
@@ -384,14 +375,29 @@ fn fill_disk(
         now,
         user,
     );
-    if rate > 0.0 {
-        disk.growth = Some(Growth {
+    disk.forget_past(now);
+}
+
+/// Bytes that come by growth before the start: nine days of it, but no more than half of what is there.
+fn grown(capacity: u64, fill: f64, rate: f64) -> f64 {
+    (rate * DAYS * 86_400.0).min(number(capacity) * fill * 0.5)
+}
+
+/// At the start: what grew in the days before, and growth from now on.
+fn grow_disk(world: &mut World, claim: &Key, fill: f64, rate: f64) {
+    let now = world.now;
+    let Some(handle) = handle_of(world, claim) else {
+        return;
+    };
+    if let Some(disk) = world.disks.get_mut(&handle) {
+        let bytes = grown(disk.capacity(), fill, rate);
+        let growth = Growth {
             path: "/.cache/builds".to_owned(),
             bytes_per_second: rate,
             files_per_second: rate / 200_000.0,
-        });
+        };
+        disk.grow_before(bytes, growth, now);
     }
-    disk.remember(now, now);
 }
 
 /// Changes how fast the disk of a claim grows.
