@@ -9,3 +9,5 @@ pub mod discovery;
 pub mod exec;
 pub mod fault;
 pub mod logs;
+mod rows;
+pub mod watch;

@@ -5,5 +5,6 @@ pub mod cluster;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod headless;
 pub mod logging;
 pub mod terminal;

@@ -124,14 +124,6 @@ impl Store {
         Ok(table.log.iter().skip(from).cloned().collect())
     }
 
-    /// Forgets the log of a kind, as etcd's compaction does.
-    pub(crate) fn compact(&mut self, kind: Kind) {
-        let revision = self.revision;
-        let table = self.table_mut(kind);
-        table.log.clear();
-        table.floor = revision;
-    }
-
     /// Writes an object under a new revision.
     pub(crate) fn write(&mut self, key: &Key, mut object: Object) -> Change {
         self.revision += 1;
