@@ -145,12 +145,11 @@ impl Watch {
                 remaining,
             })
             .await?;
-            match page.metadata.continue_.filter(|c| !c.is_empty()) {
-                Some(next) => params = params.continue_token(&next),
-                None => {
-                    self.tell(Change::Done { kind: self.kind }).await?;
-                    return Some(Ok(page.metadata.resource_version.unwrap_or_default()));
-                }
+            if let Some(next) = page.metadata.continue_.filter(|c| !c.is_empty()) {
+                params = params.continue_token(&next);
+            } else {
+                self.tell(Change::Done { kind: self.kind }).await?;
+                return Some(Ok(page.metadata.resource_version.unwrap_or_default()));
             }
         }
     }
@@ -206,7 +205,7 @@ impl Watch {
                         gone.push(key);
                     }
                     Ok(WatchEvent::Bookmark(mark)) => {
-                        version.clone_from(&mark.metadata.resource_version)
+                        version.clone_from(&mark.metadata.resource_version);
                     }
                     Ok(WatchEvent::Error(status)) => fault = Some(Fault::of_status(&status, &what)),
                     Err(error) => fault = Some(Fault::of(&error, &what)),
