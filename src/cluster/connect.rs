@@ -76,7 +76,7 @@ pub struct Target {
     /// Limit for the answer to one request, [`REQUEST_LIMIT`] if not set; zero is no limit.
     /// Watches, followed logs and exec sessions are limited only until they have started.
     pub request_timeout: Option<Duration>,
-    /// Limit for the credential plugin; see [`plugin`] for the defaults.
+    /// Limit for the credential plugin; see `plugin` for the defaults.
     pub plugin_timeout: Option<Duration>,
     pub compression: Compression,
     /// Id of this run of the program, for the audit log of the server.

@@ -2,7 +2,7 @@
 //! family. "Not enough known" is an answer: a rule that needs a kind which is not live finds
 //! nothing, and the verdict says so instead.
 //!
-//! To add a finding: 1. a variant of [`Code`](super::finding::Code) with its word, 2. its rule
+//! To add a finding: 1. a variant of [`Code`] with its word, 2. its rule
 //! in the family's `judge`, 3. its words in the family's `explain`, 4. a row test beside the
 //! rule, 5. its runbook.
 

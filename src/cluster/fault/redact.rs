@@ -15,7 +15,7 @@ pub(super) fn line(text: &str) -> String {
     line_without(text, &[])
 }
 
-/// As [`line`], and without any of `values`, which are known to be secret.
+/// As `line`, and without any of `values`, which are known to be secret.
 pub(super) fn line_without(text: &str, values: &[String]) -> String {
     // a PEM block spans lines, so it is looked for before they are joined
     if text.contains("-----BEGIN") {
