@@ -1,5 +1,11 @@
 //! The program against a real cluster, named by `WSDASH_E2E_KUBECONFIG`. Reads only.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests, and a test that did not run says so"
+)]
+
 use assert_cmd::Command;
 use serde_json::Value;
 
