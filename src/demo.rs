@@ -190,6 +190,16 @@ impl Running {
         Some(judge.verdict(&world))
     }
 
+    /// The state of the world at `at` or later, as one number; equal for equal runs.
+    pub fn fingerprint(&self, at: Timestamp) -> u64 {
+        self.shared.world_at(at).fingerprint()
+    }
+
+    /// How many things the world keeps: objects, changes for watches, timers, spans of history.
+    pub fn footprint(&self) -> usize {
+        self.shared.world().footprint()
+    }
+
     /// Ends the servers and every session.
     pub async fn shutdown(mut self) {
         self.shared.cancel.cancel();

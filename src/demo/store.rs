@@ -124,12 +124,12 @@ impl Store {
         Ok(table.log.iter().skip(from).cloned().collect())
     }
 
-    /// Forgets the log of a kind, as etcd's compaction does.
-    pub(crate) fn compact(&mut self, kind: Kind) {
-        let revision = self.revision;
-        let table = self.table_mut(kind);
-        table.log.clear();
-        table.floor = revision;
+    /// Objects and changes that are kept.
+    pub(crate) fn size(&self) -> usize {
+        self.tables
+            .iter()
+            .map(|t| t.objects.len() + t.log.len())
+            .sum()
     }
 
     /// Writes an object under a new revision.

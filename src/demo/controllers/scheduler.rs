@@ -101,7 +101,7 @@ fn choose(world: &World, pod: &Object, claims: &[Arc<Object>]) -> Result<String,
     let chosen = claims.iter().find_map(|c| c.annotation(SELECTED_NODE));
     for node in &nodes {
         if let Err(why) = fits(world, pod, claims, node) {
-            *reasons.entry(why).or_default() += 1
+            *reasons.entry(why).or_default() += 1;
         } else {
             let load = world
                 .store

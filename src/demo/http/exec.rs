@@ -52,7 +52,7 @@ impl Host for Session {
             .sandboxes
             .get(&self.uid)
             .and_then(|s| s.containers.get(&self.container))
-            .is_some_and(|c| c.is_running());
+            .is_some_and(super::super::sandbox::Container::is_running);
         running && shell::with_files(&mut world, &self.uid, &self.container, act)
     }
 
@@ -146,7 +146,7 @@ fn check(world: &World, target: &Target, query: &Query) -> Result<(Arc<Object>, 
         .sandboxes
         .get(pod.uid())
         .and_then(|s| s.containers.get(name))
-        .is_some_and(|c| c.is_running());
+        .is_some_and(super::super::sandbox::Container::is_running);
     let node = pod.text("spec/nodeName");
     if world.faults.nodes_down.contains_key(node) {
         return Err(Failure::new(

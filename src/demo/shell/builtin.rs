@@ -417,7 +417,7 @@ fn printf(words: &[String]) -> String {
                     match kind {
                         'b' => out.push_str(&unescape(value)),
                         'd' | 'i' | 'u' => {
-                            out.push_str(&value.parse::<i64>().unwrap_or(0).to_string())
+                            out.push_str(&value.parse::<i64>().unwrap_or(0).to_string());
                         }
                         _ => out.push_str(value),
                     }
@@ -726,7 +726,7 @@ fn change(call: &mut Call<'_, '_>, name: &str, words: &[String]) -> Option<i64> 
                 let path = call.shell.path(target);
                 match call.files(|f| f.remove(&path, recursive)) {
                     Err(why) if !(force && why == super::files::ENOENT) => {
-                        call.fail(&format!("can't remove '{target}': {why}"))
+                        call.fail(&format!("can't remove '{target}': {why}"));
                     }
                     _ => {}
                 }
