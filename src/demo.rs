@@ -3,6 +3,19 @@
 //!
 //! It is reached as any cluster is: through a kubeconfig. Must not know the product's client, model or screens.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "long functions here are tables: one arm for each kind, command or query function"
+)]
+#![expect(
+    clippy::similar_names,
+    reason = "target and taken, rule and rules say what they are"
+)]
+#![expect(
+    clippy::format_collect,
+    reason = "a few short lines of a simulated shell, never a hot path"
+)]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;

@@ -1,6 +1,11 @@
 //! One set of rules for the simulated cluster and for a real one. The simulation is always asked; a real
 //! cluster when `WSDASH_E2E_KUBECONFIG` names its kubeconfig. Where the two differ, the simulation is wrong.
 
+#![expect(
+    clippy::similar_names,
+    reason = "node, code and body are what they are"
+)]
+
 #[path = "contract/target.rs"]
 mod target;
 

@@ -1,5 +1,7 @@
 //! The simulated cluster as a whole: repeatable, judged, bounded.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
 use std::time::Duration;
 
 use rstest::rstest;

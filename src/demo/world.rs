@@ -58,6 +58,8 @@ pub(crate) struct World {
     counter: u64,
     /// Slow work under way, by name: when it is done.
     under_way: BTreeMap<String, Timestamp>,
+    /// When an object is looked at again, whatever happens.
+    retries: BTreeMap<Key, Timestamp>,
     pub(crate) ledger: Vec<super::drill::Harm>,
     changed: watch::Sender<u64>,
 }
@@ -92,6 +94,7 @@ impl World {
             timers: BTreeSet::new(),
             counter: 0,
             under_way: BTreeMap::new(),
+            retries: BTreeMap::new(),
             ledger: Vec::new(),
             changed: watch::Sender::new(0),
         }
@@ -149,8 +152,15 @@ impl World {
         self.schedule(at, Task::Reconcile(key.clone()));
     }
 
+    /// Looks again after `wait` seconds at the latest. A look that is due before serves for both, so that
+    /// retries do not multiply.
     pub(crate) fn look_after(&mut self, key: &Key, wait: f64) {
         let at = self.now + seconds(wait);
+        let due = self.retries.get(key).copied();
+        if due.is_some_and(|due| due > self.now && due <= at) {
+            return;
+        }
+        self.retries.insert(key.clone(), at);
         self.look_again(key, at);
     }
 
@@ -181,6 +191,8 @@ impl World {
     pub(crate) fn forget_abandoned(&mut self) {
         let horizon = self.now - seconds(3600.0);
         self.under_way.retain(|_, due| *due > horizon);
+        let now = self.now;
+        self.retries.retain(|_, due| *due > now);
     }
 
     pub(crate) fn schedule(&mut self, at: Timestamp, task: Task) {
@@ -405,6 +417,7 @@ impl World {
         self.store.size()
             + self.timers.len()
             + self.under_way.len()
+            + self.retries.len()
             + self.sandboxes.len()
             + spans(&mut self.history.mounts.values().map(Vec::len))
             + spans(&mut self.history.runs.values().map(Vec::len))
@@ -489,6 +502,10 @@ fn grace_of(kind: Kind, object: &Object, asked: Option<i64>) -> i64 {
 }
 
 /// The JSON of a `List` of objects.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the items move into the list"
+)]
 pub(crate) fn list_of(kind: Kind, items: Vec<Value>, metadata: &Value) -> Value {
     json!({
         "kind": format!("{}List", kind.resource().kind),

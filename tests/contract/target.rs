@@ -1,5 +1,11 @@
 //! A cluster under test, and plain calls on it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, and says aloud what it did not ask"
+)]
+
 use std::time::Duration;
 
 use http_body_util::BodyExt;

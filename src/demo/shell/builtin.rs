@@ -346,8 +346,7 @@ fn test(call: &mut Call<'_, '_>, words: &[String]) -> bool {
             let rest: Vec<String> = rest.iter().map(|w| (*w).to_owned()).collect();
             !test(call, &rest)
         }
-        [text] => !text.is_empty(),
-        ["-n", text] => !text.is_empty(),
+        [text] | ["-n", text] => !text.is_empty(),
         ["-z", text] => text.is_empty(),
         [flag, path] => {
             let path = call.shell.path(path);
@@ -515,7 +514,7 @@ fn text(call: &mut Call<'_, '_>, name: &str, words: &[String]) -> Option<i64> {
         "wc" => {
             let o = options(words, "");
             for (name, data) in call.sources(&o.rest) {
-                let lines = data.iter().filter(|b| **b == b'\n').count();
+                let lines = data.split(|b| *b == b'\n').count() - 1;
                 let words = String::from_utf8_lossy(&data).split_whitespace().count();
                 let shown = match o.flags.as_str() {
                     "l" => lines.to_string(),
