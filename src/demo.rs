@@ -3,6 +3,19 @@
 //!
 //! It is reached as any cluster is: through a kubeconfig. Must not know the product's client, model or screens.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "long functions here are tables: one arm for each kind, command or query function"
+)]
+#![expect(
+    clippy::similar_names,
+    reason = "target and taken, rule and rules say what they are"
+)]
+#![expect(
+    clippy::format_collect,
+    reason = "a few short lines of a simulated shell, never a hot path"
+)]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -188,6 +201,16 @@ impl Running {
         let judge = judge.as_mut()?;
         judge.look(&world);
         Some(judge.verdict(&world))
+    }
+
+    /// The state of the world at `at` or later, as one number; equal for equal runs.
+    pub fn fingerprint(&self, at: Timestamp) -> u64 {
+        self.shared.world_at(at).fingerprint()
+    }
+
+    /// How many things the world keeps: objects, changes for watches, timers, spans of history.
+    pub fn footprint(&self) -> usize {
+        self.shared.world().footprint()
     }
 
     /// Ends the servers and every session.

@@ -305,7 +305,7 @@ pub(crate) fn update(
     world: &World,
     key: &Key,
     before: &Object,
-    object: &mut Object,
+    object: &Object,
 ) -> Result<(), Failure> {
     match key.kind {
         Kind::StatefulSet => set_update(key, before, object)?,

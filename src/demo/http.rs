@@ -65,6 +65,13 @@ impl Shared {
         world
     }
 
+    /// The world, moved on to `at` and no further.
+    pub(crate) fn world_at(&self, at: jiff::Timestamp) -> MutexGuard<'_, World> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.advance(at);
+        world
+    }
+
     /// Tells the judge of a drill that a client acted.
     pub(crate) fn acted(&self, world: &World) {
         if let Some(judge) = self

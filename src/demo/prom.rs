@@ -42,8 +42,10 @@ pub(crate) fn proxy(
     rest: &str,
     body: &Bytes,
 ) -> Response {
-    let _checked_by_rbac = user;
     let world = shared.world();
+    if let Err(failure) = user.may_proxy(&world, &parts.method, parts.uri.path()) {
+        return fail(&failure);
+    }
     if world.faults.prometheus_down {
         let failure = Failure::new(
             503,

@@ -89,8 +89,8 @@ const fn r(
         Kind::StatefulSet | Kind::Deployment | Kind::ReplicaSet => &["scale", "status"],
         Kind::Service => &["proxy", "status"],
         Kind::Namespace => &["finalize", "status"],
-        Kind::Node => &["status"],
-        Kind::Claim
+        Kind::Node
+        | Kind::Claim
         | Kind::Volume
         | Kind::Quota
         | Kind::DaemonSet

@@ -252,7 +252,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Scenario> {
     })
 }
 
-/// For `unknown field `x`, expected one of `a`, `b``: which of them is meant.
+/// Which of the fields that an error of serde lists was meant by the unknown one.
 fn nearest(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field `")?;
     let (wrong, rest) = rest.split_once('`')?;

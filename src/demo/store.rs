@@ -124,6 +124,14 @@ impl Store {
         Ok(table.log.iter().skip(from).cloned().collect())
     }
 
+    /// Objects and changes that are kept.
+    pub(crate) fn size(&self) -> usize {
+        self.tables
+            .iter()
+            .map(|t| t.objects.len() + t.log.len())
+            .sum()
+    }
+
     /// Writes an object under a new revision.
     pub(crate) fn write(&mut self, key: &Key, mut object: Object) -> Change {
         self.revision += 1;

@@ -171,6 +171,10 @@ impl Tree {
     }
 
     /// Copies an entry of another tree to here, as `mv` between file systems does.
+    #[expect(
+        clippy::only_used_in_recursion,
+        reason = "the time goes to every entry below"
+    )]
     pub(crate) fn graft(
         &mut self,
         source: &Tree,
@@ -225,13 +229,17 @@ impl Tree {
     }
 
     /// Makes the directories of `path` and puts `content` there. For building worlds, not for shells.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the content moves into the tree"
+    )]
     pub(crate) fn plant(
         &mut self,
         path: &str,
         content: Content,
         now: Timestamp,
         owner: (u32, u32),
-    ) -> Option<u64> {
+    ) {
         let mut here = ROOT;
         let mut steps = path.split('/').filter(|s| !s.is_empty()).peekable();
         while let Some(step) = steps.next() {
@@ -258,6 +266,5 @@ impl Tree {
                 }
             };
         }
-        Some(here)
     }
 }

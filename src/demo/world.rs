@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::faults::Faults;
 use super::history::History;
 use super::object::{Fields, Object, stamp};
-use super::resource::{Key, Kind};
+use super::resource::{Key, Kind, RESOURCES};
 use super::sandbox::Sandbox;
 use super::scenario::timeline::Timeline;
 use super::seed::Seed;
@@ -58,6 +58,8 @@ pub(crate) struct World {
     counter: u64,
     /// Slow work under way, by name: when it is done.
     under_way: BTreeMap<String, Timestamp>,
+    /// When an object is looked at again, whatever happens.
+    retries: BTreeMap<Key, Timestamp>,
     pub(crate) ledger: Vec<super::drill::Harm>,
     changed: watch::Sender<u64>,
 }
@@ -92,6 +94,7 @@ impl World {
             timers: BTreeSet::new(),
             counter: 0,
             under_way: BTreeMap::new(),
+            retries: BTreeMap::new(),
             ledger: Vec::new(),
             changed: watch::Sender::new(0),
         }
@@ -149,8 +152,15 @@ impl World {
         self.schedule(at, Task::Reconcile(key.clone()));
     }
 
+    /// Looks again after `wait` seconds at the latest. A look that is due before serves for both, so that
+    /// retries do not multiply.
     pub(crate) fn look_after(&mut self, key: &Key, wait: f64) {
         let at = self.now + seconds(wait);
+        let due = self.retries.get(key).copied();
+        if due.is_some_and(|due| due > self.now && due <= at) {
+            return;
+        }
+        self.retries.insert(key.clone(), at);
         self.look_again(key, at);
     }
 
@@ -181,6 +191,8 @@ impl World {
     pub(crate) fn forget_abandoned(&mut self) {
         let horizon = self.now - seconds(3600.0);
         self.under_way.retain(|_, due| *due > horizon);
+        let now = self.now;
+        self.retries.retain(|_, due| *due > now);
     }
 
     pub(crate) fn schedule(&mut self, at: Timestamp, task: Task) {
@@ -386,6 +398,31 @@ impl World {
         }
     }
 
+    /// All objects but Events, which expire with the clock, as one number.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut text = String::new();
+        for resource in RESOURCES.iter().filter(|r| r.id != Kind::Event) {
+            for object in self.store.list(resource.id, "") {
+                let mut object = (**object).clone();
+                object.unset("metadata/resourceVersion");
+                text.push_str(&object.to_string());
+            }
+        }
+        Seed(0).bits(&text)
+    }
+
+    /// How many things are kept.
+    pub(crate) fn footprint(&self) -> usize {
+        let spans = |lengths: &mut dyn Iterator<Item = usize>| lengths.sum::<usize>();
+        self.store.size()
+            + self.timers.len()
+            + self.under_way.len()
+            + self.retries.len()
+            + self.sandboxes.len()
+            + spans(&mut self.history.mounts.values().map(Vec::len))
+            + spans(&mut self.history.runs.values().map(Vec::len))
+    }
+
     fn changed(&mut self, key: &Key, change: &Change) {
         controllers::route(self, key, change);
     }
@@ -416,31 +453,38 @@ fn seconds_of(whole: i64) -> jiff::SignedDuration {
 }
 
 fn check_preconditions(key: &Key, object: &Object, options: &DeleteOptions) -> Result<(), Failure> {
-    if let Some(uid) = &options.uid
-        && uid != object.uid()
-    {
-        return Err(Failure::conflict(
-            key.kind,
-            &key.name,
-            &format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                object.uid()
-            ),
-        ));
-    }
-    if let Some(version) = &options.version
-        && version != object.version()
-    {
-        return Err(Failure::conflict(
-            key.kind,
-            &key.name,
-            &format!(
-                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
-                object.version()
-            ),
-        ));
-    }
-    Ok(())
+    let resource = key.kind.resource();
+    let what = if resource.group.is_empty() {
+        resource.kind.to_owned()
+    } else {
+        format!("{}.{}", resource.kind, resource.group)
+    };
+    let check = |name: &str, wanted: &Option<String>, have: &str, fate: &str| match wanted {
+        Some(wanted) if wanted != have => {
+            let why = format!(
+                "the {name} in the precondition ({wanted}) does not match the {name} in record ({have}). The object might have been {fate}"
+            );
+            let mut failure = Failure::conflict(key.kind, &key.name, &why);
+            failure.message = format!(
+                "Operation cannot be fulfilled on {what} {:?}: {why}",
+                key.name
+            );
+            Err(failure)
+        }
+        _ => Ok(()),
+    };
+    check(
+        "UID",
+        &options.uid,
+        object.uid(),
+        "deleted and then recreated",
+    )?;
+    check(
+        "ResourceVersion",
+        &options.version,
+        object.version(),
+        "modified",
+    )
 }
 
 /// The grace that a deletion gives: only pods that run on a node get any.
@@ -458,6 +502,10 @@ fn grace_of(kind: Kind, object: &Object, asked: Option<i64>) -> i64 {
 }
 
 /// The JSON of a `List` of objects.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the items move into the list"
+)]
 pub(crate) fn list_of(kind: Kind, items: Vec<Value>, metadata: &Value) -> Value {
     json!({
         "kind": format!("{}List", kind.resource().kind),

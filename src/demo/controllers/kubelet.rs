@@ -264,12 +264,12 @@ fn pull_fails(world: &mut World, key: &Key, pod: &Object, container: &str, image
         .get_mut(pod.uid())
         .and_then(|s| s.containers.get_mut(container))
     {
-        c.waiting = if first {
+        let why = if first {
             "ErrImagePull"
         } else {
             "ImagePullBackOff"
-        }
-        .to_owned();
+        };
+        why.clone_into(&mut c.waiting);
     }
     if !first {
         world.event(

@@ -160,7 +160,7 @@ impl Round<'_> {
         Key::new(Kind::Pod, self.set.namespace(), &name)
     }
 
-    fn act(&mut self, world: &mut World) {
+    fn act(&self, world: &mut World) {
         self.keep_claim_owners(world);
         for ordinal in self.desired() {
             if !self.bring_up(world, ordinal) {

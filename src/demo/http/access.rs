@@ -20,6 +20,41 @@ pub(crate) struct User {
     pub(crate) groups: Vec<String>,
 }
 
+impl User {
+    /// The service proxy: `get` to read, `create` to post.
+    pub(crate) fn may_proxy(
+        &self,
+        world: &World,
+        method: &Method,
+        path: &str,
+    ) -> Result<(), Failure> {
+        let verb = if *method == Method::POST {
+            "create"
+        } else {
+            "get"
+        };
+        let name = path.split('/').nth(6).unwrap_or("");
+        let what = Attributes {
+            verb,
+            group: "",
+            resource: "services/proxy".to_owned(),
+            namespace: "monitoring",
+            name,
+        };
+        if allowed(world, self, &what) {
+            return Ok(());
+        }
+        Err(Failure::forbidden(
+            Kind::Service,
+            name,
+            &format!(
+                "User {:?} cannot {verb} resource \"services/proxy\" in API group \"\" in the namespace \"monitoring\"",
+                self.name
+            ),
+        ))
+    }
+}
+
 pub(crate) fn user(world: &World, headers: &HeaderMap) -> Result<User, Failure> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let token = text(header::AUTHORIZATION.as_str()).and_then(|t| t.strip_prefix("Bearer "));

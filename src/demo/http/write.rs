@@ -190,7 +190,7 @@ fn commit(
                 wanted.put("status", old);
             }
         }
-        admission::update(world, &key, before, &mut wanted)?;
+        admission::update(world, &key, before, &wanted)?;
     }
     if call.dry_run() {
         return Ok(Arc::new(wanted));

@@ -35,6 +35,10 @@ fn whole(value: f64) -> u64 {
     value as u64
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err wants"
+)]
 fn refused(failure: Failure) -> anyhow::Error {
     anyhow!("building the scenario: {}", failure.message)
 }

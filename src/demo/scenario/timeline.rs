@@ -176,10 +176,6 @@ pub(crate) fn play(world: &mut World, number: usize) {
     }
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm for each word of the scenario language"
-)]
 pub(crate) fn act(world: &mut World, action: Action) {
     let now = world.now;
     match action {

@@ -255,7 +255,7 @@ impl Interpreter {
         }
     }
 
-    fn simple(&mut self, words: &[Word], redirects: &[Redirect], io: &mut Io, host: &mut dyn Host) {
+    fn simple(&mut self, words: &[Word], redirects: &[Redirect], io: &Io, host: &mut dyn Host) {
         let mut own = io.clone();
         let mut rest = words;
         let mut assigned = Vec::new();
@@ -315,7 +315,7 @@ impl Interpreter {
             }
             let path = self.path(&target);
             let failed = if redirect.kind == "<" {
-                self.open_input(&path, io, host)
+                Self::open_input(&path, io, host)
             } else {
                 let sink = if path == "/dev/null" {
                     Ok(Sink::Null)
@@ -343,7 +343,7 @@ impl Interpreter {
         true
     }
 
-    fn open_input(&self, path: &str, io: &mut Io, host: &mut dyn Host) -> Option<String> {
+    fn open_input(path: &str, io: &mut Io, host: &mut dyn Host) -> Option<String> {
         let mut found = Err(super::files::ENOENT);
         host.files(&mut |f| found = f.read(path));
         match found {
