@@ -3,10 +3,6 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
-#[expect(
-    clippy::pedantic,
-    reason = "the simulation is young: its long tables are still to be split"
-)]
 pub mod demo;
 pub mod domain;
 pub mod headless;
