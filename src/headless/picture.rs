@@ -50,7 +50,7 @@ impl Picture {
             at: Timestamp::now(),
             place: format!("{} @ {}", connection.namespace, connection.context),
             inventory,
-            metrics: Metrics,
+            metrics: Metrics::default(),
             board: Board::default(),
             policy,
         };

@@ -91,10 +91,7 @@ pub fn world(rows: Vec<Row>) -> Inventory {
 
 /// Nothing measured.
 pub fn no_metrics() -> Metrics {
-    fn of<T: Default>() -> T {
-        T::default()
-    }
-    of()
+    Metrics::default()
 }
 
 /// What is found in every unit at [`now`], worst first.
