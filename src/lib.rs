@@ -1,5 +1,6 @@
 //! wsdash: the terminal cockpit for on-call engineers who keep stateful Kubernetes workspaces alive.
 
+pub mod action;
 pub mod app;
 pub mod cli;
 pub mod cluster;

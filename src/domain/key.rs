@@ -4,14 +4,25 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Shared text: names are cloned often and changed never.
 pub type Text = Arc<str>;
 
 /// Every kind that wsdash watches, in the order in which a screen lists them.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::EnumIter, strum::EnumCount,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::EnumIter,
+    strum::EnumCount,
 )]
 pub enum Kind {
     Set,
@@ -142,7 +153,7 @@ impl Kind {
 static NO_NAMESPACE: LazyLock<Text> = LazyLock::new(|| "".into());
 
 /// Namespace and name; the namespace is empty for cluster-scoped objects.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectKey {
     pub namespace: Text,
     pub name: Text,
@@ -238,6 +249,12 @@ impl fmt::Debug for Uid {
 impl Serialize for Uid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Uid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::parse(&String::deserialize(deserializer)?))
     }
 }
 

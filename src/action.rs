@@ -1,0 +1,56 @@
+//! Acting, as plain data: what is asked for ([`Request`]), what would be done about it ([`Plan`]),
+//! why it is not done ([`Refusal`]), and what was done ([`journal`]).
+//!
+//! Pure: a plan is computed from what is known, printed, confirmed, journaled and only then carried
+//! out by `cluster::perform`. Must not use tokio, a kube client or the clock; `now` is handed in.
+//!
+//! How a plan survives a crash: every step that changes something is journaled before and after.
+//! What was begun and not answered is looked for with its [`Probe`] before it is repeated; what a
+//! later step needs of an earlier one is a captured value (`${name}`), kept in the journal; the
+//! steps that take a step back lie beside it ([`Step::undo`]).
+
+pub mod call;
+pub mod condition;
+pub mod guard;
+pub mod journal;
+pub mod plan;
+pub mod refusal;
+pub mod request;
+pub mod right;
+pub mod seen;
+
+pub use call::{Call, Expect, Identity, PatchType, Probe, Propagation, Stdin, Target};
+pub use condition::{Condition, Observed, Read, Standing};
+pub use guard::Guard;
+pub use plan::{Capture, Do, OnFailure, Place, Plan, RunId, Source, Step, Subject};
+pub use refusal::{Refusal, RefusalKind};
+pub use request::{ActionName, Request};
+pub use right::Right;
+pub use seen::{Objects, Seen, Settings};
+
+/// Label of every object that an action makes: the id of the run. What carries it is ours.
+pub const RUN_LABEL: &str = "wsdash.dev/run-id";
+/// Label of the snapshots that were taken together.
+pub const SET_LABEL: &str = "wsdash.dev/snapshot-set";
+/// Label with the consistency level of a snapshot: clean, synced, frozen or crash.
+pub const CONSISTENCY_LABEL: &str = "wsdash.dev/consistency";
+/// Label with the workspace that an object was made for.
+pub const WORKSPACE_LABEL: &str = "wsdash.dev/workspace";
+/// Annotations of what an action made or changed.
+pub const ACTION_ANNOTATION: &str = "wsdash.dev/last-action";
+pub const BY_ANNOTATION: &str = "wsdash.dev/by";
+/// Annotation of a volume: the reclaim policy that it had before it was kept for an undo.
+pub const RECLAIM_ANNOTATION: &str = "wsdash.dev/reclaim-policy-before";
+/// Annotation of a volume that is kept for an undo: the run, and until when.
+pub const KEPT_ANNOTATION: &str = "wsdash.dev/kept-by";
+pub const PURGE_ANNOTATION: &str = "wsdash.dev/purge-after";
+
+/// The plan of a request, from what is seen. An undo is planned from its job: [`plan::undo`].
+pub fn plan(seen: &Seen<'_>, request: &Request) -> Result<Plan, Refusal> {
+    let _ = (seen, request);
+    Err(Refusal::new(
+        RefusalKind::NotBuilt,
+        "this action is not built yet",
+        "use kubectl until it is",
+    ))
+}

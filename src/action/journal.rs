@@ -1,0 +1,295 @@
+//! What was done: one file of JSON lines for each job, one line before and one after each call.
+//! Encodes, decodes and replays; `cluster::perform` writes. A torn last line is what a crash
+//! leaves and is passed over.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Do, Plan, RunId, Step};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "entry")]
+pub enum Entry {
+    /// First line, and again when the plan was made anew before its first call.
+    Planned {
+        plan: Box<Plan>,
+    },
+    /// A process took the job up, at first or again.
+    Began {
+        pid: u32,
+        by: String,
+    },
+    /// Written before a step; calls may happen from here on.
+    Started {
+        step: usize,
+        id: String,
+        attempt: u32,
+    },
+    /// Where a wait is. For people; says nothing about calls.
+    Stage {
+        step: usize,
+        text: String,
+    },
+    /// Written after a step.
+    Answered {
+        step: usize,
+        id: String,
+        result: StepResult,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        captured: BTreeMap<String, String>,
+    },
+    /// Something that went wrong and does not matter to the job, such as an Event not written.
+    Noted {
+        text: String,
+    },
+    Ended {
+        end: End,
+    },
+    /// Another job took this one back.
+    Undone {
+        by: RunId,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result")]
+pub enum StepResult {
+    Done {
+        text: String,
+    },
+    /// Looked for and found: it had happened before.
+    Found {
+        text: String,
+    },
+    /// It failed and may fail.
+    Tolerated {
+        why: String,
+    },
+    /// It failed; it is known that nothing was changed by it.
+    Failed {
+        why: String,
+        next: String,
+    },
+    /// It failed, and nobody knows whether it happened: it is looked for at the next chance.
+    Unknown {
+        why: String,
+        next: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "how")]
+pub enum End {
+    Done,
+    Failed { why: String, next: String },
+    Cancelled,
+}
+
+/// How far a step came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Progress {
+    #[default]
+    Waiting,
+    /// Begun, not answered: it may have happened.
+    Begun {
+        at: Timestamp,
+    },
+    Over {
+        at: Timestamp,
+        result: StepResult,
+    },
+}
+
+impl Progress {
+    /// Whether the step is behind us.
+    pub const fn is_passed(&self) -> bool {
+        matches!(
+            self,
+            Self::Over {
+                result: StepResult::Done { .. }
+                    | StepResult::Found { .. }
+                    | StepResult::Tolerated { .. },
+                ..
+            }
+        )
+    }
+
+    /// Whether what the step does may be so in the cluster.
+    pub const fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Waiting => false,
+            Self::Begun { .. } => true,
+            Self::Over { result, .. } => !matches!(result, StepResult::Failed { .. }),
+        }
+    }
+}
+
+/// A job as its journal tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    pub plan: Plan,
+    pub steps: Vec<Progress>,
+    /// The latest word of a wait.
+    pub stages: BTreeMap<usize, String>,
+    pub captured: BTreeMap<String, String>,
+    pub notes: Vec<String>,
+    pub began: Option<Timestamp>,
+    /// `None` = running, or cut off.
+    pub end: Option<(Timestamp, End)>,
+    pub undone_by: Option<RunId>,
+    /// Lines that cannot be read; the last one may be torn by a crash, others must not be there.
+    pub torn: bool,
+}
+
+/// Why a journal cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// From 1.
+    pub line: usize,
+    pub why: String,
+}
+
+/// One line with its newline.
+pub fn encode(record: &Record) -> Result<String, serde_json::Error> {
+    let mut line = serde_json::to_string(record)?;
+    line.push('\n');
+    Ok(line)
+}
+
+/// Reads all lines; the last one is left out when it is torn, and then the flag is set.
+pub fn decode(text: &str) -> Result<(Vec<Record>, bool), Broken> {
+    let mut records = Vec::new();
+    let count = text.lines().count();
+    for (at, line) in text.lines().enumerate() {
+        if line.is_empty() {
+            continue;
+        }
+        match serde_json::from_str(line) {
+            Ok(record) => records.push(record),
+            // what was cut off has no newline; a whole line that makes no sense is another matter
+            Err(_) if at + 1 == count && !text.ends_with('\n') => return Ok((records, true)),
+            Err(error) => {
+                return Err(Broken {
+                    line: at + 1,
+                    why: error.to_string(),
+                });
+            }
+        }
+    }
+    Ok((records, false))
+}
+
+impl Job {
+    /// The state of a job from its lines. `None` when not even the plan is there: nothing was done.
+    pub fn replay(records: &[Record], torn: bool) -> Option<Self> {
+        let mut job: Option<Self> = None;
+        for record in records {
+            if let Entry::Planned { plan } = &record.entry {
+                job = Some(Self {
+                    steps: vec![Progress::Waiting; plan.steps.len()],
+                    plan: (**plan).clone(),
+                    stages: BTreeMap::new(),
+                    captured: BTreeMap::new(),
+                    notes: job.map(|j| j.notes).unwrap_or_default(),
+                    began: None,
+                    end: None,
+                    undone_by: None,
+                    torn,
+                });
+            } else if let Some(job) = &mut job {
+                job.take(record);
+            }
+        }
+        job
+    }
+
+    /// Takes in one more line.
+    pub fn take(&mut self, record: &Record) {
+        let at = record.at;
+        match &record.entry {
+            Entry::Planned { .. } => {}
+            Entry::Began { .. } => {
+                self.began = self.began.or(Some(at));
+                self.end = None;
+            }
+            Entry::Started { step, .. } => {
+                if let Some(progress) = self.steps.get_mut(*step) {
+                    *progress = Progress::Begun { at };
+                }
+                self.stages.remove(step);
+            }
+            Entry::Stage { step, text } => {
+                self.stages.insert(*step, text.clone());
+            }
+            Entry::Answered {
+                step,
+                result,
+                captured,
+                ..
+            } => {
+                if let Some(progress) = self.steps.get_mut(*step) {
+                    *progress = Progress::Over {
+                        at,
+                        result: result.clone(),
+                    };
+                }
+                self.captured
+                    .extend(captured.iter().map(|(k, v)| (k.clone(), v.clone())));
+            }
+            Entry::Noted { text } => self.notes.push(text.clone()),
+            Entry::Ended { end } => self.end = Some((at, end.clone())),
+            Entry::Undone { by } => self.undone_by = Some(by.clone()),
+        }
+    }
+
+    /// Whether any call may have changed the cluster.
+    pub fn has_acted(&self) -> bool {
+        self.plan
+            .steps
+            .iter()
+            .zip(&self.steps)
+            .any(|(step, progress)| step.mutates() && progress.may_have_happened())
+    }
+
+    /// Where to go on: the first step that is not behind us, or the look ([`Do::Reread`]) before
+    /// it when none of the calls that the look protects was made. `None` = all is done.
+    pub fn next(&self) -> Option<usize> {
+        let pending = self.steps.iter().position(|p| !p.is_passed())?;
+        let before = self.plan.steps.iter().take(pending).enumerate().rev();
+        for (at, step) in before {
+            match &step.what {
+                Do::Reread { .. } => {
+                    // a call that may have happened is looked for, not judged anew
+                    let begun = self
+                        .steps
+                        .get(pending)
+                        .is_some_and(Progress::may_have_happened);
+                    return Some(if begun { pending } else { at });
+                }
+                Do::Call { .. } => break,
+                Do::Wait { .. } => {}
+            }
+        }
+        Some(pending)
+    }
+
+    /// The step with what was captured put in.
+    pub fn step(&self, at: usize) -> Option<Step> {
+        Some(self.plan.steps.get(at)?.filled(&self.captured))
+    }
+
+    /// Whether it ended well.
+    pub const fn is_done(&self) -> bool {
+        matches!(&self.end, Some((_, End::Done)))
+    }
+}

@@ -1,0 +1,316 @@
+//! A plan: the exact steps of an action, what they can cost and how they are taken back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::call::{Call, Probe};
+use super::condition::Condition;
+use super::guard::Guard;
+use super::request::{ActionName, Request};
+use super::right::Right;
+use crate::domain::key::{Kind, ObjectKey};
+
+/// The id of one run of one action: `s-20261121-064312-3f9a`. Fit for a label and a file name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub String);
+
+impl RunId {
+    /// `salt` tells two runs of the same second apart.
+    pub fn new(action: ActionName, now: Timestamp, salt: u16) -> Self {
+        let time = now.strftime("%Y%m%d-%H%M%S");
+        Self(format!("{action}-{time}-{salt:04x}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part that tells runs apart, for names of objects: `064312-3f9a`.
+    pub fn short(&self) -> String {
+        let parts: Vec<&str> = self.0.rsplitn(3, '-').collect();
+        match parts.as_slice() {
+            [salt, time, _] => format!("{time}-{salt}"),
+            _ => self.0.clone(),
+        }
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a plan is carried out. A journal of another context is never resumed here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub context: String,
+    /// Address of the API server.
+    pub server: String,
+    pub namespace: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub id: RunId,
+    pub action: ActionName,
+    pub request: Request,
+    pub place: Place,
+    pub by: String,
+    pub made: Timestamp,
+    /// One line: `snapshot coditect-ide-7 (2 claims)`.
+    pub title: String,
+    /// What it touches, by uid: when one of these is another object at the moment of
+    /// performing, the plan is refused.
+    pub subjects: Vec<Subject>,
+    pub steps: Vec<Step>,
+    /// What can be lost, a sentence each; empty = nothing.
+    pub losses: Vec<String>,
+    /// How to get back what the action changes, the newest first.
+    pub way_back: Vec<String>,
+    /// What else the person should know, such as template drift.
+    pub notes: Vec<String>,
+    /// Must be typed before it may run.
+    pub typed_name: Option<String>,
+    pub rights: Vec<Right>,
+    /// A Lease each is held while it runs, so that two runs never work on the same.
+    pub locks: Vec<ObjectKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    pub kind: Kind,
+    pub key: ObjectKey,
+    pub uid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Unique in the plan, without blanks.
+    pub id: String,
+    /// For people: `snapshot claim workspace-ide-7`.
+    pub title: String,
+    #[serde(flatten)]
+    pub what: Do,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub captures: Vec<Capture>,
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// What takes the step back, in this order. Each must be right whether or not the step
+    /// happened: its probe is looked at first, and what is already so is left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Do {
+    Call {
+        call: Call,
+        probe: Probe,
+    },
+    /// Reads until the condition is met or fails; nothing is changed.
+    Wait {
+        until: Condition,
+        /// Seconds; then the job stops, and can be resumed.
+        ceiling: u32,
+    },
+    /// Lists and reads anew at most-recent, then judges. After a crash it is repeated unless a
+    /// call behind it was made.
+    Reread {
+        kinds: Vec<Kind>,
+        objects: Vec<(Kind, ObjectKey)>,
+        guard: Guard,
+    },
+}
+
+/// A value that later steps need; journaled with the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Capture {
+    /// Used as `${name}`.
+    pub name: String,
+    pub from: Source,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// In the object that a call answered with (or that its probe found).
+    Answer { pointer: String },
+    /// In an object that is read for it, after the step.
+    Object {
+        kind: Kind,
+        key: ObjectKey,
+        pointer: String,
+    },
+    /// One text if the step succeeded, another if it failed and may fail.
+    Outcome { done: String, failed: String },
+    /// Standard output of a command, trimmed; at most 64 KiB.
+    Stdout,
+    /// Exit code of a command.
+    Exit,
+}
+
+impl Capture {
+    pub fn answer(name: &str, pointer: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            from: Source::Answer {
+                pointer: pointer.to_owned(),
+            },
+        }
+    }
+
+    pub fn object(name: &str, kind: Kind, key: ObjectKey, pointer: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            from: Source::Object {
+                kind,
+                key,
+                pointer: pointer.to_owned(),
+            },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The job ends as failed; it can be resumed or undone.
+    #[default]
+    Stop,
+    /// It is reported, and the next step follows.
+    Continue,
+}
+
+impl Step {
+    pub fn call(id: impl Into<String>, title: impl Into<String>, call: Call, probe: Probe) -> Self {
+        Self::new(id, title, Do::Call { call, probe })
+    }
+
+    pub fn wait(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        until: Condition,
+        ceiling: u32,
+    ) -> Self {
+        Self::new(id, title, Do::Wait { until, ceiling })
+    }
+
+    pub fn new(id: impl Into<String>, title: impl Into<String>, what: Do) -> Self {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            what,
+            captures: Vec::new(),
+            on_failure: OnFailure::Stop,
+            undo: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn capture(mut self, capture: Capture) -> Self {
+        self.captures.push(capture);
+        self
+    }
+
+    #[must_use]
+    pub fn undone_by(mut self, step: Self) -> Self {
+        self.undo.push(step);
+        self
+    }
+
+    #[must_use]
+    pub const fn tolerated(mut self) -> Self {
+        self.on_failure = OnFailure::Continue;
+        self
+    }
+
+    /// Whether it changes something in the cluster or in a container.
+    pub const fn mutates(&self) -> bool {
+        matches!(self.what, Do::Call { .. })
+    }
+
+    /// The step with every `${name}` that is known put in. Names that are not known stay.
+    #[must_use]
+    pub fn filled(&self, captured: &BTreeMap<String, String>) -> Self {
+        let Ok(mut value) = serde_json::to_value(self) else {
+            return self.clone();
+        };
+        fill(&mut value, captured);
+        serde_json::from_value(value).unwrap_or_else(|_| self.clone())
+    }
+
+    /// Names that it needs and nobody captured yet.
+    pub fn missing(&self) -> Vec<String> {
+        let mut bare = self.clone();
+        bare.undo.clear();
+        let text = serde_json::to_string(&bare).unwrap_or_default();
+        let mut names: Vec<String> = text
+            .split("${")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once('}')?.0.to_owned()))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+fn fill(value: &mut Value, captured: &BTreeMap<String, String>) {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            for (name, known) in captured {
+                *text = text.replace(&format!("${{{name}}}"), known);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|v| fill(v, captured)),
+        Value::Object(fields) => fields.values_mut().for_each(|v| fill(v, captured)),
+        _ => {}
+    }
+}
+
+impl Plan {
+    /// Whether `other`, made a moment later, would do the same to the same objects. Versions may
+    /// differ: they do whenever a controller writes a status.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let subjects = |plan: &Self| -> Vec<(Kind, ObjectKey, String)> {
+            plan.subjects
+                .iter()
+                .map(|s| (s.kind, s.key.clone(), s.uid.clone()))
+                .collect()
+        };
+        let calls = |plan: &Self| -> Vec<(String, Value)> {
+            plan.steps
+                .iter()
+                .map(|step| {
+                    let mut value = serde_json::to_value(&step.what).unwrap_or_default();
+                    forget_versions(&mut value);
+                    (step.id.clone(), value)
+                })
+                .collect()
+        };
+        self.action == other.action
+            && subjects(self) == subjects(other)
+            && calls(self) == calls(other)
+    }
+}
+
+fn forget_versions(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(forget_versions),
+        Value::Object(fields) => {
+            fields.remove("version");
+            fields.remove("resourceVersion");
+            fields.values_mut().for_each(forget_versions);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,60 @@
+//! Rights that a plan needs, from which the smallest Role is printed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::key::Kind;
+
+/// One right of role-based access control. Reads as `create pods/exec in coditect-app`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Right {
+    pub verb: String,
+    /// API group; empty is the core group.
+    pub group: String,
+    /// Plural, with its subresource: `pods/exec`.
+    pub resource: String,
+    /// `None` is a resource without namespaces.
+    pub namespace: Option<String>,
+}
+
+impl Right {
+    pub fn new(verb: &str, group: &str, resource: &str, namespace: Option<&str>) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    /// A right on a watched kind; the namespace counts only where the kind has one.
+    pub fn on(verb: &str, kind: Kind, namespace: &str) -> Self {
+        Self::new(
+            verb,
+            kind.group(),
+            kind.resource(),
+            kind.namespaced().then_some(namespace),
+        )
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (resource, sub) = self
+            .resource
+            .split_once('/')
+            .unwrap_or((&self.resource, ""));
+        write!(f, "{} {resource}", self.verb)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        if !sub.is_empty() {
+            write!(f, "/{sub}")?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, " in {namespace}"),
+            None => Ok(()),
+        }
+    }
+}
