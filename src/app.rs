@@ -6,11 +6,16 @@ pub mod column;
 pub mod command;
 pub mod detail;
 pub mod effect;
+pub mod field;
+pub mod filter;
+pub mod keymap;
 pub mod listing;
 pub mod modal;
 pub mod model;
 pub mod msg;
+mod update;
 
 pub use effect::Effect;
 pub use model::Model;
 pub use msg::Msg;
+pub use update::{settle, tabs, unsettled, update};

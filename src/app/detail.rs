@@ -7,17 +7,60 @@ use jiff::Timestamp;
 use super::listing::RowId;
 use crate::domain::key::{ObjectKey, Text};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Detail {
     /// Closed on `esc`; the table has the whole screen then.
     pub open: bool,
     pub tab: Tab,
     /// First line on the screen, in the tab's own lines.
     pub scroll: usize,
+    /// The pane has the whole screen.
+    pub zoomed: bool,
     pub range: Range,
     pub yaml: Fetched<String>,
     pub chart: Fetched<Chart>,
     pub logs: Logs,
+    /// The row that the pane is about, and since when: what is fetched waits a moment, so that
+    /// running through rows fetches nothing.
+    pub(super) of: Option<(RowId, Timestamp)>,
+    /// What was asked for last, and when.
+    pub(super) asked: Option<(Tab, RowId, Timestamp)>,
+    /// The container that was chosen for the logs of this row.
+    pub(super) container: Option<Text>,
+    /// Logs of the container before its last restart.
+    pub(super) previous: bool,
+}
+
+impl Default for Detail {
+    fn default() -> Self {
+        Self {
+            open: true,
+            tab: Tab::default(),
+            scroll: 0,
+            zoomed: false,
+            range: Range::default(),
+            yaml: Fetched::Nothing,
+            chart: Fetched::Nothing,
+            logs: Logs::default(),
+            of: None,
+            asked: None,
+            container: None,
+            previous: false,
+        }
+    }
+}
+
+impl Detail {
+    /// Drops what was fetched, for another row or place.
+    pub(super) fn forget(&mut self) {
+        self.scroll = 0;
+        self.yaml = Fetched::Nothing;
+        self.chart = Fetched::Nothing;
+        self.of = None;
+        self.asked = None;
+        self.container = None;
+        self.previous = false;
+    }
 }
 
 #[derive(

@@ -1,8 +1,12 @@
 //! One view's rows: which, in which order, which one is selected. Rows are named, never
-//! numbered: the selection stays on its object while others come, go and move.
+//! numbered: the selection stays on its object while others come, go and move. A change moves
+//! the rows that it belongs to and no others.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 
+use super::field::{Facts, SortValue, natural};
+use super::filter::{Filter, Fit};
 use super::model::View;
 use crate::domain::finding::Code;
 use crate::domain::inventory::Unit;
@@ -15,6 +19,25 @@ pub enum RowId {
     /// A finding: where it was found, its code and its subject.
     Finding(Unit, Code, ObjectKey),
     Job(String),
+}
+
+impl RowId {
+    /// The name that is copied and asked for.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Workspace(key) | Self::Object(_, key) | Self::Finding(_, _, key) => &key.name,
+            Self::Job(id) => id,
+        }
+    }
+
+    fn namespace(&self) -> &str {
+        match self {
+            Self::Workspace(key) | Self::Object(_, key) | Self::Finding(_, _, key) => {
+                &key.namespace
+            }
+            Self::Job(_) => "",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -32,10 +55,18 @@ pub struct Listing {
     pub filter: Filter,
     /// Only rows that have findings (`z`).
     pub only_hurt: bool,
-    /// Sort values by row, so that one change moves one row.
-    pub(super) values: HashMap<RowId, SortValue>,
-    /// The rows must be computed anew as a whole.
-    pub(super) outdated: bool,
+    /// What each row is sorted by, so that a change can find its row.
+    places: HashMap<RowId, Place>,
+    /// Where the selected row was last seen.
+    cursor: usize,
+    /// Nobody chose the selected row: it stays the first one until somebody moves.
+    untouched: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
+    fit: Fit,
+    value: SortValue,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,21 +74,6 @@ pub struct Sort {
     /// Column id; `needs` is the default order of workspaces: worst first, then name.
     pub column: &'static str,
     pub descending: bool,
-}
-
-/// What the filter line says (grammar in the help): fuzzy words, `!` inverse, `user=…`,
-/// `state=bad`, `label` terms.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Filter {
-    pub text: String,
-}
-
-/// Orders rows within one column; what is missing sorts last in either direction.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SortValue {
-    Number(f64),
-    Text(String),
-    Missing,
 }
 
 impl Listing {
@@ -75,14 +91,222 @@ impl Listing {
             },
             filter: Filter::default(),
             only_hurt: false,
-            values: HashMap::new(),
-            outdated: true,
+            places: HashMap::new(),
+            cursor: 0,
+            untouched: true,
         }
     }
 
     /// Where the selected row stands, if it is in the list.
     pub fn position(&self) -> Option<usize> {
         let selected = self.selected.as_ref()?;
-        self.rows.iter().position(|r| r == selected)
+        if self.rows.get(self.cursor) == Some(selected) {
+            return Some(self.cursor);
+        }
+        let place = self.places.get(selected)?;
+        let at = self.rank(selected, place);
+        (self.rows.get(at) == Some(selected)).then_some(at)
+    }
+
+    /// Computes everything anew.
+    pub fn rebuild(&mut self, facts: &Facts<'_>) {
+        let all = everything(self.view, facts);
+        self.total = all.len();
+        self.places.clear();
+        let mut buffer = String::new();
+        let mut rows: Vec<(RowId, Place)> = all
+            .into_iter()
+            .filter_map(|row| {
+                let place = self.place(facts, &row, &mut buffer)?;
+                Some((row, place))
+            })
+            .collect();
+        rows.sort_unstable_by(|a, b| self.compare(&a.0, &a.1, &b.0, &b.1));
+        self.rows = rows.iter().map(|(row, _)| row.clone()).collect();
+        self.places = rows.into_iter().collect();
+        self.settle();
+    }
+
+    /// Puts rows where they belong now: new ones in, changed ones elsewhere, gone ones out.
+    pub fn place_again(&mut self, facts: &Facts<'_>, changed: impl IntoIterator<Item = RowId>) {
+        let mut buffer = String::new();
+        for row in changed {
+            let there = exists(&row, facts);
+            let place = if there {
+                self.place(facts, &row, &mut buffer)
+            } else {
+                None
+            };
+            let old = self.places.get(&row);
+            if old == place.as_ref() {
+                continue;
+            }
+            if let Some(old) = old {
+                let at = self.rank(&row, old);
+                if self.rows.get(at) == Some(&row) {
+                    self.rows.remove(at);
+                } else {
+                    // Never seen; a list that does not agree with itself is built anew.
+                    self.rebuild(facts);
+                    return;
+                }
+                self.places.remove(&row);
+            }
+            if let Some(place) = place {
+                let at = self.rank(&row, &place);
+                self.rows.insert(at, row.clone());
+                self.places.insert(row, place);
+            }
+        }
+        self.total = total(self.view, facts);
+        self.settle();
+    }
+
+    /// Where a row with this place stands or would stand.
+    fn rank(&self, row: &RowId, place: &Place) -> usize {
+        self.rows.partition_point(|other| {
+            self.places
+                .get(other)
+                .is_some_and(|p| self.compare(other, p, row, place) == Ordering::Less)
+        })
+    }
+
+    fn compare(&self, a: &RowId, a_place: &Place, b: &RowId, b_place: &Place) -> Ordering {
+        a_place
+            .fit
+            .cmp(&b_place.fit)
+            .then_with(|| a_place.value.compare(&b_place.value, self.sort.descending))
+            .then_with(|| natural(a.namespace(), b.namespace()))
+            .then_with(|| natural(a.name(), b.name()))
+            .then_with(|| a.cmp(b))
+    }
+
+    /// `None`: the filter hides it.
+    fn place(&self, facts: &Facts<'_>, row: &RowId, buffer: &mut String) -> Option<Place> {
+        if self.only_hurt && !facts.is_hurt(row) {
+            return None;
+        }
+        let fit = if self.filter.is_empty() {
+            Fit::Written
+        } else {
+            self.filter.fit(facts, row, buffer)?
+        };
+        let value = facts.value(row, self.sort.column);
+        Some(Place { fit, value })
+    }
+
+    /// Keeps the selection on its object, at its line of the screen.
+    fn settle(&mut self) {
+        let before = self.cursor;
+        if self.untouched {
+            self.selected = self.rows.first().cloned();
+            self.cursor = 0;
+            self.offset = 0;
+            return;
+        }
+        if let Some(at) = self.position() {
+            self.cursor = at;
+            // The row under the cursor stays on its line while others move around it.
+            self.offset = (self.offset + at).saturating_sub(before);
+        } else {
+            // It is gone: whatever stands there now.
+            self.cursor = before.min(self.rows.len().saturating_sub(1));
+            self.selected = self.rows.get(self.cursor).cloned();
+        }
+        self.offset = self.offset.min(self.rows.len().saturating_sub(1));
+    }
+
+    /// Moves the selection; `page` is how many rows fit on the screen.
+    pub fn select(&mut self, to: usize, page: usize) {
+        self.untouched = false;
+        let Some(last) = self.rows.len().checked_sub(1) else {
+            return;
+        };
+        self.cursor = to.min(last);
+        self.selected = self.rows.get(self.cursor).cloned();
+        let page = page.max(1);
+        if self.cursor < self.offset {
+            self.offset = self.cursor;
+        } else if self.cursor >= self.offset + page {
+            self.offset = self.cursor + 1 - page;
+        }
+    }
+
+    /// Selects a row by its name, if it is there.
+    pub fn select_row(&mut self, row: &RowId, page: usize) -> bool {
+        let Some(place) = self.places.get(row) else {
+            return false;
+        };
+        let at = self.rank(row, place);
+        self.select(at, page);
+        true
+    }
+
+    /// The first row again, for instance when another filter was typed.
+    pub fn start_over(&mut self) {
+        self.untouched = true;
+        self.offset = 0;
+        self.cursor = 0;
+    }
+
+    /// Frees what only the view on the screen needs.
+    pub fn put_away(&mut self) {
+        self.rows = Vec::new();
+        self.places = HashMap::new();
+    }
+}
+
+/// How many rows a view has without a filter.
+pub fn total(view: View, facts: &Facts<'_>) -> usize {
+    match view {
+        View::Workspaces => facts.inventory.workspaces().len(),
+        View::Findings => facts.board.len(),
+        View::Jobs => 0,
+        _ => view.kind().map_or(0, |kind| facts.inventory.count(kind)),
+    }
+}
+
+fn exists(row: &RowId, facts: &Facts<'_>) -> bool {
+    let inventory = facts.inventory;
+    match row {
+        RowId::Workspace(key) => inventory.workspace(key).is_some(),
+        RowId::Object(kind, key) => match kind {
+            Kind::Claim => inventory.claims.get(key).is_some(),
+            Kind::Snapshot => inventory.snapshots.get(key).is_some(),
+            Kind::Pod => inventory.pods.get(key).is_some(),
+            Kind::Set => inventory.sets.get(key).is_some(),
+            Kind::Volume => inventory.volumes.get(key).is_some(),
+            Kind::Event => inventory.events.get(key).is_some(),
+            _ => false,
+        },
+        RowId::Finding(unit, code, subject) => {
+            let found = facts.board.of(unit);
+            found
+                .iter()
+                .any(|f| f.code == *code && f.subject.key == *subject)
+        }
+        RowId::Job(_) => true,
+    }
+}
+
+fn everything(view: View, facts: &Facts<'_>) -> Vec<RowId> {
+    let inventory = facts.inventory;
+    let objects = |keys: &mut dyn Iterator<Item = &ObjectKey>, kind: Kind| -> Vec<RowId> {
+        keys.map(|key| RowId::Object(kind, key.clone())).collect()
+    };
+    match view {
+        View::Workspaces => (inventory.workspaces())
+            .map(|w| RowId::Workspace(w.key.clone()))
+            .collect(),
+        View::Findings => (facts.board.all())
+            .map(|(unit, f)| RowId::Finding(unit.clone(), f.code, f.subject.key.clone()))
+            .collect(),
+        View::Claims => objects(&mut inventory.claims.keys(), Kind::Claim),
+        View::Snapshots => objects(&mut inventory.snapshots.keys(), Kind::Snapshot),
+        View::Pods => objects(&mut inventory.pods.keys(), Kind::Pod),
+        View::Sets => objects(&mut inventory.sets.keys(), Kind::Set),
+        View::Volumes => objects(&mut inventory.volumes.keys(), Kind::Volume),
+        View::Events => objects(&mut inventory.events.keys(), Kind::Event),
+        View::Jobs => Vec::new(),
     }
 }

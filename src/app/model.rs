@@ -2,16 +2,18 @@
 //! runtime hands out `&Model` for drawing and `&mut Model` to `update` alone.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::detail::Detail;
-use super::listing::Listing;
+use super::field::Facts;
+use super::keymap::Keymap;
+use super::listing::{Listing, RowId};
 use super::modal::Modal;
 use crate::domain::board::Board;
 use crate::domain::inventory::Inventory;
-use crate::domain::key::Text;
+use crate::domain::inventory::Unit;
+use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::metric::Metrics;
 use crate::domain::policy::Policy;
 
@@ -36,11 +38,21 @@ pub struct Model {
     pub notice: Option<Notice>,
     /// Lines that were entered after `:`, newest last.
     pub history: Vec<String>,
+    /// Which key means which command.
+    pub keymap: Keymap,
+    /// Contexts of the kubeconfig, for the command line.
+    pub contexts: Vec<Text>,
+    /// The namespace to come back to from all of them.
+    pub home: Option<Text>,
     /// Commands that a missing right or a missing API disables, with the reason.
     pub disabled: BTreeMap<&'static str, Text>,
     /// What the last frame measured.
     pub drawn: Drawn,
     pub quit: Option<Quit>,
+    /// When the rows of the view were last computed as a whole, and whether anything that they
+    /// depend on has changed since.
+    pub(super) refreshed: Timestamp,
+    pub(super) stirred: bool,
 }
 
 /// Where we are.
@@ -51,7 +63,8 @@ pub struct Place {
     pub user: Text,
     /// `None` = all namespaces.
     pub namespace: Option<Text>,
-    pub read_only: bool,
+    /// Why no action may be taken here; `None` when actions may be.
+    pub read_only: Option<String>,
     /// Configured label and colour of this context (for instance red for production).
     pub label: Option<String>,
     pub colour: Option<String>,
@@ -107,6 +120,25 @@ pub enum View {
 }
 
 impl View {
+    /// The kind whose objects it lists; none where it lists something else.
+    pub const fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Self::Claims => Kind::Claim,
+            Self::Snapshots => Kind::Snapshot,
+            Self::Pods => Kind::Pod,
+            Self::Sets => Kind::Set,
+            Self::Volumes => Kind::Volume,
+            Self::Events => Kind::Event,
+            Self::Workspaces | Self::Findings | Self::Jobs => return None,
+        })
+    }
+
+    /// The view that lists objects of a kind.
+    pub fn of_kind(kind: Kind) -> Option<Self> {
+        use strum::IntoEnumIterator as _;
+        Self::iter().find(|view| view.kind() == Some(kind))
+    }
+
     /// The digit that opens it.
     pub const fn digit(self) -> char {
         match self {
@@ -167,7 +199,6 @@ impl Model {
         use strum::IntoEnumIterator as _;
         Self {
             now,
-            place,
             link: Link::Connecting { since: now },
             inventory: Inventory::new(policy.claim_templates.clone()),
             policy,
@@ -182,9 +213,15 @@ impl Model {
             modal: None,
             notice: None,
             history: Vec::new(),
+            keymap: Keymap::default(),
+            contexts: Vec::new(),
+            home: place.namespace.clone(),
             disabled: BTreeMap::new(),
             drawn: Drawn::default(),
             quit: None,
+            refreshed: now,
+            stirred: true,
+            place,
         }
     }
 
@@ -193,6 +230,76 @@ impl Model {
         static EMPTY: std::sync::LazyLock<Listing> =
             std::sync::LazyLock::new(|| Listing::new(View::Workspaces));
         self.listings.get(&self.view).unwrap_or(&EMPTY)
+    }
+
+    pub fn selected(&self) -> Option<&RowId> {
+        self.listing().selected.as_ref()
+    }
+
+    /// What values are computed from.
+    pub const fn facts(&self) -> Facts<'_> {
+        Facts {
+            inventory: &self.inventory,
+            metrics: &self.metrics,
+            board: &self.board,
+            policy: &self.policy,
+            now: self.now,
+        }
+    }
+
+    /// The pod that the selected row is, has, or is used by.
+    pub fn pod_of_selection(&self) -> Option<ObjectKey> {
+        let key = match self.selected()? {
+            RowId::Workspace(key)
+            | RowId::Object(Kind::Pod, key)
+            | RowId::Finding(Unit::Workspace(key) | Unit::Object(Kind::Pod, key), ..) => {
+                key.clone()
+            }
+            RowId::Object(Kind::Claim, key) => {
+                let mut pods = self.inventory.pods_of_claim(key);
+                pods.next()?.meta.key.clone()
+            }
+            RowId::Object(Kind::Event, key) => {
+                let event = self.inventory.events.get(key)?;
+                (&*event.object_kind == "Pod").then(|| event.object.clone())?
+            }
+            _ => return None,
+        };
+        self.inventory
+            .pods
+            .get(&key)
+            .map(|pod| pod.meta.key.clone())
+    }
+
+    /// The workspace that the selected row is or belongs to.
+    pub fn workspace_of_selection(&self) -> Option<ObjectKey> {
+        let selected = self.selected()?;
+        let units = match selected {
+            RowId::Workspace(key) => return Some(key.clone()),
+            RowId::Finding(unit, ..) => vec![unit.clone()],
+            RowId::Object(kind, key) => self.facts().homes(*kind, key),
+            RowId::Job(_) => return None,
+        };
+        units.into_iter().find_map(|unit| match unit {
+            Unit::Workspace(key) => self.inventory.workspace(&key).map(|w| w.key.clone()),
+            Unit::Object(..) => None,
+        })
+    }
+
+    /// Forgets everything that was read, for another namespace or context.
+    pub(super) fn forget(&mut self) {
+        self.inventory = Inventory::new(self.policy.claim_templates.clone());
+        self.metrics = Metrics::default();
+        self.board = Board::default();
+        for listing in self.listings.values_mut() {
+            listing.put_away();
+            listing.marks.clear();
+            listing.total = 0;
+            listing.selected = None;
+            listing.start_over();
+        }
+        self.detail.forget();
+        self.stirred = true;
     }
 
     pub fn notify(&mut self, level: Level, text: impl Into<String>) {
@@ -212,10 +319,5 @@ impl Model {
             .as_ref()
             .map_or("all namespaces", |n| &**n);
         format!("{namespace} @ {}", self.place.context)
-    }
-
-    /// For a namespace that is shared with the watch tasks.
-    pub fn namespace(&self) -> Option<Text> {
-        self.place.namespace.as_ref().map(Arc::clone)
     }
 }

@@ -28,6 +28,8 @@ pub enum Msg {
     Link(Link),
     /// The connection came up, or moved to another context.
     Connected(Place),
+    /// The contexts of the kubeconfig.
+    Contexts(Vec<Text>),
     /// What commands are disabled for want of a right or an API, by command name.
     Disabled(Vec<(&'static str, Option<Text>)>),
     Yaml {

@@ -8,7 +8,7 @@ mod join;
 mod mark;
 mod store;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -33,6 +33,23 @@ pub enum Unit {
     Workspace(ObjectKey),
     Object(Kind, ObjectKey),
 }
+
+/// Which rows of a kind changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    Some(Vec<ObjectKey>),
+    /// So many that naming them is worth nothing.
+    Many,
+}
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self::Some(Vec::new())
+    }
+}
+
+/// More rows than this are [`Touched::Many`].
+const MANY: usize = 256;
 
 #[derive(Debug, Default)]
 pub struct Inventory {
@@ -60,8 +77,8 @@ pub struct Inventory {
     dirty: HashSet<Unit>,
     /// Everything must be judged anew; spelled out only when somebody asks.
     all_dirty: bool,
-    /// Kinds whose rows changed since they were last asked for.
-    touched: BTreeSet<Kind>,
+    /// Rows that changed since they were last asked for.
+    touched: BTreeMap<Kind, Touched>,
     /// Template names that sets of workspaces use, for claims whose set is gone.
     templates: Vec<String>,
 }
@@ -239,9 +256,20 @@ impl Inventory {
         std::mem::take(&mut self.dirty)
     }
 
-    /// Kinds whose rows changed, since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<Kind> {
+    /// Rows that came, changed or went, since the last call.
+    pub fn take_touched(&mut self) -> BTreeMap<Kind, Touched> {
         std::mem::take(&mut self.touched)
+    }
+
+    fn touch(&mut self, kind: Kind, key: &ObjectKey) {
+        let touched = self.touched.entry(kind).or_default();
+        if let Touched::Some(keys) = touched {
+            if keys.len() < MANY {
+                keys.push(key.clone());
+            } else {
+                *touched = Touched::Many;
+            }
+        }
     }
 
     /// Has everything judged anew, for instance after the policy changed.
@@ -331,7 +359,6 @@ impl Inventory {
                 }
             }
             Change::Freshness { kind, freshness } => {
-                self.touched.insert(kind);
                 if freshness.is_live() {
                     self.become_live(kind);
                 } else {
@@ -349,7 +376,6 @@ impl Inventory {
     }
 
     fn become_live(&mut self, kind: Kind) {
-        self.touched.insert(kind);
         let complete_before = self.freshness.get(kind).was_complete();
         if !self.freshness.set(kind, Freshness::Live) {
             return;

@@ -98,7 +98,7 @@ impl Inventory {
             ($store:expr, $row:expr, $touch:ident) => {{
                 let old = $store.put(key.clone(), $row);
                 if old.as_ref() != $store.get(&key) {
-                    self.touched.insert(kind);
+                    self.touch(kind, &key);
                     if let Some(old) = old {
                         self.$touch(&old, false);
                     }
@@ -110,7 +110,7 @@ impl Inventory {
             ($store:expr, $row:expr) => {{
                 let old = $store.put(key.clone(), $row);
                 if old.as_ref() != $store.get(&key) {
-                    self.touched.insert(kind);
+                    self.touch(kind, &key);
                     self.dirty.insert(Unit::Object(kind, key));
                 }
             }};
@@ -154,7 +154,7 @@ impl Inventory {
                 $store.remove(key);
             }};
         }
-        self.touched.insert(kind);
+        self.touch(kind, key);
         self.dirty.insert(Unit::Object(kind, key.clone()));
         match kind {
             Kind::Set => take!(self.sets, touch_set),
@@ -188,7 +188,7 @@ impl Inventory {
         if old.as_ref() == Some(&new) {
             return;
         }
-        self.touched.insert(Kind::Set);
+        self.touch(Kind::Set, &key);
         self.dirty.insert(Unit::Object(Kind::Set, key));
         if let Some(old) = &old
             && (&old.templates, &old.claims, old.ordinals())
