@@ -11,17 +11,23 @@
 
 pub mod call;
 pub mod condition;
+pub mod evict;
 pub mod guard;
 pub mod journal;
 pub mod plan;
 pub mod refusal;
 pub mod request;
+pub mod resize;
 pub mod right;
+pub mod role;
 pub mod seen;
+pub mod snapshot;
+pub mod undo;
 
 pub use call::{Call, Expect, Identity, PatchType, Probe, Propagation, Stdin, Target};
 pub use condition::{Condition, Observed, Read, Standing};
 pub use guard::Guard;
+pub use journal::{Job, Record};
 pub use plan::{Capture, Do, OnFailure, Place, Plan, RunId, Source, Step, Subject};
 pub use refusal::{Refusal, RefusalKind};
 pub use request::{ActionName, Request};
@@ -45,12 +51,28 @@ pub const RECLAIM_ANNOTATION: &str = "wsdash.dev/reclaim-policy-before";
 pub const KEPT_ANNOTATION: &str = "wsdash.dev/kept-by";
 pub const PURGE_ANNOTATION: &str = "wsdash.dev/purge-after";
 
-/// The plan of a request, from what is seen. An undo is planned from its job: [`plan::undo`].
-pub fn plan(seen: &Seen<'_>, request: &Request) -> Result<Plan, Refusal> {
-    let _ = (seen, request);
-    Err(Refusal::new(
-        RefusalKind::NotBuilt,
-        "this action is not built yet",
-        "use kubectl until it is",
-    ))
+/// The plan of a request, from what is seen. `jobs` are those that the request names: of an undo
+/// or a purge.
+pub fn plan(seen: &Seen<'_>, request: &Request, jobs: &[Job]) -> Result<Plan, Refusal> {
+    match request {
+        Request::Snapshot { workspaces, wait } => snapshot::plan(seen, workspaces, *wait),
+        Request::Resize { claim, to } => resize::plan(seen, claim, *to),
+        Request::Evict { workspaces } => evict::plan(seen, workspaces),
+        Request::Undo { job } => match jobs {
+            [job] => undo::plan(seen, job),
+            _ => Err(Refusal::new(
+                RefusalKind::NotFound,
+                format!("there is no job `{job}`"),
+                "`wsdash jobs` lists them",
+            )),
+        },
+        Request::Orphans { .. }
+        | Request::Restore { .. }
+        | Request::Verify { .. }
+        | Request::Purge { .. } => Err(Refusal::new(
+            RefusalKind::NotBuilt,
+            format!("{} is not built yet", request.action()),
+            "nothing was done",
+        )),
+    }
 }

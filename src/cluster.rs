@@ -9,5 +9,6 @@ pub mod discovery;
 pub mod exec;
 pub mod fault;
 pub mod logs;
+pub mod perform;
 mod rows;
 pub mod watch;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::plan::RunId;
 use crate::domain::key::{Kind, ObjectKey};
 
 /// One object, and how it is known to be the one that was meant.
@@ -29,17 +30,17 @@ pub enum Identity {
 }
 
 impl Target {
-    pub fn new(kind: Kind, key: ObjectKey, uid: impl ToString) -> Self {
+    pub fn new(kind: Kind, key: ObjectKey, uid: impl Into<String>) -> Self {
         Self {
             kind,
             key,
-            identity: Identity::Uid(uid.to_string()),
+            identity: Identity::Uid(uid.into()),
             version: None,
         }
     }
 
     /// Whatever of this name the run itself made.
-    pub fn ours(kind: Kind, key: ObjectKey, run: impl ToString) -> Self {
+    pub fn ours(kind: Kind, key: ObjectKey, run: &RunId) -> Self {
         Self {
             kind,
             key,

@@ -2,6 +2,8 @@
 //!
 //! [`Condition::reads`] says what to read, [`Condition::judge`] says how it stands.
 
+mod judge;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -48,9 +50,10 @@ pub enum Condition {
         bytes: u64,
         /// Where the file system can be measured; `None` = no pod mounts it.
         measure: Option<Measure>,
-        /// Bytes of the file system before, where known.
-        before: Option<u64>,
-        since: Timestamp,
+        /// `status.capacity` before, in bytes.
+        capacity_before: u64,
+        /// What [`file_system_bytes`] reads, of before; empty = not known. May be `${name}`.
+        before: String,
     },
     /// All replicas are ready and of the newest revision.
     SetSettled { set: Target },
@@ -85,11 +88,13 @@ pub enum Read {
     FileSystem(Measure),
 }
 
-/// What was read: `Null` is "there is none". A read that failed is not in it.
+/// What was read: `Null` is "there is none". A read that failed is in `denied`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
     pub now: Timestamp,
     pub values: BTreeMap<Read, Value>,
+    /// What cannot be read, with the reason: unknown, never "none".
+    pub denied: BTreeMap<Read, String>,
 }
 
 /// How a condition stands.
@@ -107,4 +112,90 @@ pub enum Standing {
         why: String,
         next: String,
     },
+}
+
+/// Bytes of a file system from `stat -f -c '%b %S'`: blocks and their size.
+pub fn file_system_bytes(text: &str) -> Option<u64> {
+    let (blocks, size) = text.trim().split_once(' ')?;
+    let blocks: u64 = blocks.parse().ok()?;
+    blocks.checked_mul(size.trim().parse().ok()?)
+}
+
+impl Condition {
+    /// What to read next, given what was read.
+    pub fn reads(&self, seen: &Observed) -> Vec<Read> {
+        match self {
+            Self::Gone { target }
+            | Self::PodSucceeded { pod: target }
+            | Self::VolumePhase { volume: target, .. }
+            | Self::SetSettled { set: target }
+            | Self::Has { target, .. } => vec![object(target)],
+            Self::ClaimBound { claim: target, .. } => {
+                let mut reads = vec![object(target)];
+                reads.extend(seen.events_of(target));
+                reads
+            }
+            Self::Detached { .. } => vec![Read::Attachments],
+            Self::PodReady { pod, .. } => vec![Read::Object(Kind::Pod, pod.clone())],
+            Self::SnapshotReady { snapshot, .. } => {
+                let mut reads = vec![object(snapshot)];
+                if let Some(value) = seen.values.get(&object(snapshot)) {
+                    let content = &value["status"]["boundVolumeSnapshotContentName"];
+                    if let Some(name) = content.as_str() {
+                        let key = ObjectKey::new("", name);
+                        reads.push(Read::Object(Kind::Content, key));
+                    }
+                }
+                reads.extend(seen.events_of(snapshot));
+                reads
+            }
+            Self::FileSystemGrown {
+                claim,
+                bytes,
+                measure,
+                ..
+            } => {
+                let mut reads = vec![object(claim)];
+                let capacity = seen.values.get(&object(claim)).and_then(capacity);
+                match (capacity, measure) {
+                    // only then is it worth asking the container
+                    (Some(capacity), Some(measure)) if capacity >= *bytes => {
+                        reads.push(Read::FileSystem(measure.clone()));
+                    }
+                    _ => reads.extend(seen.events_of(claim)),
+                }
+                reads
+            }
+        }
+    }
+
+    /// How it stands.
+    pub fn judge(&self, seen: &Observed) -> Standing {
+        judge::judge(self, seen)
+    }
+}
+
+impl Observed {
+    /// The events of an object that was read, once its uid is known.
+    fn events_of(&self, target: &Target) -> Option<Read> {
+        let uid = self.values.get(&object(target))?["metadata"]["uid"].as_str()?;
+        Some(Read::Events {
+            namespace: target.key.namespace.to_string(),
+            uid: uid.to_owned(),
+        })
+    }
+}
+
+fn object(target: &Target) -> Read {
+    Read::Object(target.kind, target.key.clone())
+}
+
+/// `status.capacity.storage` of a claim, in bytes.
+fn capacity(claim: &Value) -> Option<u64> {
+    quantity(&claim["status"]["capacity"]["storage"])
+}
+
+fn quantity(value: &Value) -> Option<u64> {
+    let quantity = crate::domain::quantity::Quantity::parse(value.as_str()?).ok()?;
+    u64::try_from(quantity.value()).ok()
 }

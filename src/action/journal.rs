@@ -147,6 +147,8 @@ pub struct Job {
     /// `None` = running, or cut off.
     pub end: Option<(Timestamp, End)>,
     pub undone_by: Option<RunId>,
+    /// Taken up again, and not one step was begun since: what was seen before is old.
+    pub resumed: bool,
     /// Lines that cannot be read; the last one may be torn by a crash, others must not be there.
     pub torn: bool,
 }
@@ -204,6 +206,7 @@ impl Job {
                     began: None,
                     end: None,
                     undone_by: None,
+                    resumed: false,
                     torn,
                 });
             } else if let Some(job) = &mut job {
@@ -219,10 +222,22 @@ impl Job {
         match &record.entry {
             Entry::Planned { .. } => {}
             Entry::Began { .. } => {
+                self.resumed = self.began.is_some();
                 self.began = self.began.or(Some(at));
                 self.end = None;
             }
             Entry::Started { step, .. } => {
+                self.resumed = false;
+                // a look makes what it protects undecided again
+                let is_look = |step: &Step| matches!(step.what, Do::Reread { .. });
+                if self.plan.steps.get(*step).is_some_and(is_look) {
+                    for later in self.steps.iter_mut().skip(step + 1) {
+                        if later.is_passed() || later.may_have_happened() {
+                            continue;
+                        }
+                        *later = Progress::Waiting;
+                    }
+                }
                 if let Some(progress) = self.steps.get_mut(*step) {
                     *progress = Progress::Begun { at };
                 }
@@ -265,22 +280,26 @@ impl Job {
     /// it when none of the calls that the look protects was made. `None` = all is done.
     pub fn next(&self) -> Option<usize> {
         let pending = self.steps.iter().position(|p| !p.is_passed())?;
-        let before = self.plan.steps.iter().take(pending).enumerate().rev();
+        // a call that may have happened is looked for, not judged anew; one that was not begun by
+        // this process follows its look at once
+        match self.steps.get(pending) {
+            Some(Progress::Waiting) if !self.resumed => Some(pending),
+            Some(progress) if progress.may_have_happened() => Some(pending),
+            _ => Some(self.look_before(pending).unwrap_or(pending)),
+        }
+    }
+
+    /// The look that protects a call: the nearest one before it, with no call in between.
+    pub fn look_before(&self, at: usize) -> Option<usize> {
+        let before = self.plan.steps.iter().take(at).enumerate().rev();
         for (at, step) in before {
             match &step.what {
-                Do::Reread { .. } => {
-                    // a call that may have happened is looked for, not judged anew
-                    let begun = self
-                        .steps
-                        .get(pending)
-                        .is_some_and(Progress::may_have_happened);
-                    return Some(if begun { pending } else { at });
-                }
-                Do::Call { .. } => break,
+                Do::Reread { .. } => return Some(at),
+                Do::Call { .. } => return None,
                 Do::Wait { .. } => {}
             }
         }
-        Some(pending)
+        None
     }
 
     /// The step with what was captured put in.

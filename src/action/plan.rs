@@ -12,6 +12,7 @@ use super::condition::Condition;
 use super::guard::Guard;
 use super::request::{ActionName, Request};
 use super::right::Right;
+use super::seen::Seen;
 use crate::domain::key::{Kind, ObjectKey};
 
 /// The id of one run of one action: `s-20261121-064312-3f9a`. Fit for a label and a file name.
@@ -28,6 +29,13 @@ impl RunId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// When it was made, for sorting by time whatever the action: `20261121-064312-3f9a`.
+    pub fn time_part(&self) -> String {
+        self.0
+            .split_once('-')
+            .map_or_else(|| self.0.clone(), |(_, time)| time.to_owned())
     }
 
     /// The part that tells runs apart, for names of objects: `064312-3f9a`.
@@ -278,6 +286,31 @@ fn fill(value: &mut Value, captured: &BTreeMap<String, String>) {
 }
 
 impl Plan {
+    /// A plan without steps, to be filled.
+    pub fn new(seen: &Seen<'_>, action: ActionName, request: Request) -> Self {
+        let mut place = seen.place.clone();
+        if let Some(namespace) = request.namespace() {
+            namespace.clone_into(&mut place.namespace);
+        }
+        Self {
+            id: seen.run.clone(),
+            action,
+            request,
+            place,
+            by: seen.by.to_owned(),
+            made: seen.now,
+            title: String::new(),
+            subjects: Vec::new(),
+            steps: Vec::new(),
+            losses: Vec::new(),
+            way_back: Vec::new(),
+            notes: Vec::new(),
+            typed_name: None,
+            rights: Vec::new(),
+            locks: Vec::new(),
+        }
+    }
+
     /// Whether `other`, made a moment later, would do the same to the same objects. Versions may
     /// differ: they do whenever a controller writes a status.
     pub fn is_same_as(&self, other: &Self) -> bool {
@@ -300,6 +333,44 @@ impl Plan {
         self.action == other.action
             && subjects(self) == subjects(other)
             && calls(self) == calls(other)
+    }
+}
+
+impl Plan {
+    /// The namespace of its subjects; that of the place when they have none.
+    pub fn namespace(&self) -> &str {
+        self.subjects
+            .iter()
+            .map(|subject| &*subject.key.namespace)
+            .find(|namespace| !namespace.is_empty())
+            .unwrap_or(&self.place.namespace)
+    }
+
+    /// In words, what is different in `other`, a plan of the same request.
+    pub fn difference(&self, other: &Self) -> String {
+        for subject in &self.subjects {
+            let now = other
+                .subjects
+                .iter()
+                .find(|s| (s.kind, &s.key) == (subject.kind, &subject.key));
+            let name = format!("{} {}", subject.kind.object(), subject.key);
+            match now {
+                None => return format!("{name} is no longer part of it"),
+                Some(now) if now.uid != subject.uid => {
+                    return format!("{name} is another object now");
+                }
+                Some(_) => {}
+            }
+        }
+        let is_new = |subject: &&Subject| !self.subjects.iter().any(|s| s.uid == subject.uid);
+        if let Some(new) = other.subjects.iter().find(is_new) {
+            return format!("{} {} is new", new.kind.object(), new.key);
+        }
+        let mut steps = self.steps.iter().zip(&other.steps);
+        match steps.find(|(a, b)| a.what != b.what || a.id != b.id) {
+            Some((step, _)) => format!("the step `{}` would be another", step.title),
+            None => "its steps would be others".to_owned(),
+        }
     }
 }
 

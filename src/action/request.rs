@@ -1,8 +1,11 @@
 //! What a person asks for: small enough to type, kept in the journal, planned anew at will.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoEnumIterator as _;
 
-use crate::domain::key::ObjectKey;
+use super::journal::Job;
+use crate::domain::inventory::Inventory;
+use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::quantity::Quantity;
 
 /// The actions by name.
@@ -101,6 +104,78 @@ impl Request {
             Self::Undo { .. } => ActionName::Undo,
         }
     }
+
+    /// The namespace that its keys name, if it names any.
+    pub fn namespace(&self) -> Option<&str> {
+        let key = match self {
+            Self::Snapshot { workspaces, .. } | Self::Evict { workspaces } => workspaces.first(),
+            Self::Orphans { claims } => claims.first(),
+            Self::Resize { claim, .. } => Some(claim),
+            Self::Restore { workspace, .. } | Self::Verify { workspace, .. } => Some(workspace),
+            Self::Purge { .. } | Self::Undo { .. } => None,
+        };
+        key.map(|key| &*key.namespace)
+    }
+
+    /// Kinds that planning needs as rows, all objects of the namespace.
+    pub fn kinds(&self) -> Vec<Kind> {
+        match self {
+            Self::Snapshot { .. } => vec![Kind::Set, Kind::Pod, Kind::Claim, Kind::Snapshot],
+            Self::Resize { .. } | Self::Evict { .. } => vec![Kind::Set, Kind::Pod, Kind::Claim],
+            Self::Undo { .. } => Vec::new(),
+            Self::Orphans { .. }
+            | Self::Restore { .. }
+            | Self::Verify { .. }
+            | Self::Purge { .. } => Kind::iter().filter(|k| *k != Kind::Event).collect(),
+        }
+    }
+
+    /// Kinds of which planning needs the whole objects: few and small.
+    pub fn whole_kinds(&self) -> Vec<Kind> {
+        match self {
+            Self::Snapshot { .. } => vec![Kind::SnapshotClass],
+            Self::Evict { .. } => vec![Kind::Budget],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Objects that planning needs whole, as far as the rows tell which.
+    pub fn objects(&self, inventory: &Inventory, jobs: &[Job]) -> Vec<(Kind, ObjectKey)> {
+        let mut objects = Vec::new();
+        match self {
+            Self::Snapshot { workspaces, .. } => {
+                for key in workspaces {
+                    let Some(workspace) = inventory.workspace(key) else {
+                        continue;
+                    };
+                    for (_, claim) in inventory.claims_of(workspace) {
+                        objects.push((Kind::Claim, claim.meta.key.clone()));
+                        let volume = claim.volume.as_ref().map(ObjectKey::unscoped);
+                        objects.extend(volume.map(|key| (Kind::Volume, key)));
+                    }
+                }
+            }
+            Self::Resize { claim, .. } => {
+                objects.push((Kind::Claim, claim.clone()));
+                let class = inventory.claims.get(claim);
+                let class = class.and_then(|claim| claim.storage_class.as_ref());
+                let class = class.map(ObjectKey::unscoped);
+                objects.extend(class.map(|key| (Kind::StorageClass, key)));
+            }
+            Self::Evict { workspaces } => {
+                objects.extend(workspaces.iter().map(|key| (Kind::Pod, key.clone())));
+            }
+            Self::Orphans { .. }
+            | Self::Restore { .. }
+            | Self::Verify { .. }
+            | Self::Purge { .. }
+            | Self::Undo { .. } => {
+                let subjects = jobs.iter().flat_map(|job| &job.plan.subjects);
+                objects.extend(subjects.map(|s| (s.kind, s.key.clone())));
+            }
+        }
+        objects
+    }
 }
 
 mod quantity {
@@ -108,7 +183,6 @@ mod quantity {
 
     use crate::domain::quantity::Quantity;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(super) fn serialize<S: Serializer>(quantity: &Quantity, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(&quantity.canonical())
     }

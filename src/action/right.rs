@@ -58,3 +58,27 @@ impl fmt::Display for Right {
         }
     }
 }
+
+/// What every action needs: a lease of the workspace, and Events that tell of it.
+pub fn record(namespace: &str) -> Vec<Right> {
+    let leases = ["create", "get", "update", "delete"];
+    let mut rights: Vec<Right> = leases
+        .iter()
+        .map(|verb| Right::new(verb, "coordination.k8s.io", "leases", Some(namespace)))
+        .collect();
+    rights.push(Right::new(
+        "create",
+        "events.k8s.io",
+        "events",
+        Some(namespace),
+    ));
+    rights
+}
+
+/// Commands in containers: servers from 1.35 ask for `create` as well (websocket).
+pub fn exec(namespace: &str) -> Vec<Right> {
+    ["get", "create"]
+        .iter()
+        .map(|verb| Right::new(verb, "", "pods/exec", Some(namespace)))
+        .collect()
+}

@@ -262,6 +262,13 @@ struct Terminated {
     finished_at: Option<Timestamp>,
 }
 
+impl Object {
+    /// From an object that was read whole; `None` when it is not even shaped like one.
+    pub(crate) fn deserialize_from(object: &serde_json::Value) -> Option<Self> {
+        Self::deserialize(object).ok()
+    }
+}
+
 /// The row of an object; none for a kind that has no rows yet.
 pub(crate) fn row(kind: Kind, object: Object, policy: &Policy) -> Option<Row> {
     Some(match kind {

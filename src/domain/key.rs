@@ -240,6 +240,12 @@ impl fmt::Display for Uid {
     }
 }
 
+impl From<&Uid> for String {
+    fn from(uid: &Uid) -> Self {
+        uid.to_string()
+    }
+}
+
 impl fmt::Debug for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

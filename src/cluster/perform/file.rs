@@ -1,0 +1,237 @@
+//! Journals on disk: one file for each job in the state folder, readable by the user alone,
+//! flushed to the disk line by line, locked while a process works on the job.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::action::journal::{self, Job, Record};
+use crate::action::plan::RunId;
+use crate::action::refusal::{Refusal, RefusalKind};
+
+/// Finished jobs beyond this many are forgotten, the oldest first; jobs that can still be resumed
+/// or undone never are.
+const KEPT: usize = 500;
+/// A journal larger than this was not written by this program.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// The folder of all journals.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+/// The journal of one job, locked for this process.
+#[derive(Debug)]
+pub struct JournalFile {
+    file: Arc<File>,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// `jobs` in the state folder.
+    pub fn of_user() -> Result<Self> {
+        let state = crate::config::state_folder().context("finding the state folder")?;
+        Ok(Self(state.join("jobs")))
+    }
+
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    pub fn path(&self, id: &RunId) -> PathBuf {
+        self.0.join(format!("{id}.jsonl"))
+    }
+
+    fn make(&self) -> Result<()> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0)
+            .with_context(|| format!("making the folder {}", self.0.display()))
+    }
+
+    /// Starts the journal of a new job.
+    pub fn create(&self, id: &RunId) -> Result<JournalFile> {
+        self.make()?;
+        self.forget_old();
+        let path = self.path(id);
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("making the journal {}", path.display()))?;
+        lock(&file, &path)?;
+        // the name must survive a crash of the computer, too
+        File::open(&self.0)
+            .and_then(|folder| folder.sync_all())
+            .with_context(|| format!("flushing {}", self.0.display()))?;
+        Ok(JournalFile {
+            file: Arc::new(file),
+            path,
+        })
+    }
+
+    /// Opens a journal to go on with its job; refused while another process works on it.
+    pub fn open(&self, id: &RunId) -> Result<(JournalFile, Job)> {
+        let path = self.path(id);
+        self.check(id)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("opening the journal {}", path.display()))?;
+        lock(&file, &path)?;
+        let text = read(&mut file, &path)?;
+        let job = replay(&text, &path)?;
+        // a torn last line is cut off, so that the next one stands for itself
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        if whole < text.len() {
+            file.set_len(u64::try_from(whole).unwrap_or(u64::MAX))
+                .with_context(|| format!("mending the journal {}", path.display()))?;
+        }
+        let file = Arc::new(file);
+        Ok((JournalFile { file, path }, job))
+    }
+
+    /// Reads a job without touching it.
+    pub fn read(&self, id: &RunId) -> Result<Job> {
+        let path = self.path(id);
+        self.check(id)?;
+        let mut file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+        let text = read(&mut file, &path)?;
+        replay(&text, &path)
+    }
+
+    fn check(&self, id: &RunId) -> Result<()> {
+        let is_name = id
+            .as_str()
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if !is_name || !self.path(id).is_file() {
+            bail!(Refusal::new(
+                RefusalKind::NotFound,
+                format!("there is no job `{id}`"),
+                "`wsdash jobs` lists them",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a living process works on the job.
+    pub fn is_worked_on(&self, id: &RunId) -> bool {
+        File::open(self.path(id))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// All jobs, the newest first. A journal that cannot be read is told by its error.
+    pub fn list(&self) -> Vec<(RunId, Result<Job>)> {
+        let mut ids: Vec<RunId> = std::fs::read_dir(&self.0)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                Some(RunId(name.strip_suffix(".jsonl")?.to_owned()))
+            })
+            .collect();
+        ids.sort_by_key(|id| std::cmp::Reverse(id.time_part()));
+        ids.into_iter()
+            .map(|id| {
+                let job = self.read(&id);
+                (id, job)
+            })
+            .collect()
+    }
+
+    /// Forgets finished jobs that leave nothing to undo, beyond [`KEPT`].
+    fn forget_old(&self) {
+        let finished = self.list().into_iter().filter_map(|(id, job)| {
+            let job = job.ok()?;
+            let is_over = job.is_done() || job.end.is_some() && !job.has_acted();
+            (is_over && !job.plan.steps.iter().any(|s| !s.undo.is_empty())).then_some(id)
+        });
+        for id in finished.skip(KEPT).collect::<Vec<_>>() {
+            let _ = std::fs::remove_file(self.path(&id));
+        }
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => bail!(Refusal::new(
+            RefusalKind::Locked,
+            "another wsdash on this computer works on this job",
+            "wait until it has ended, or end it first",
+        )),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("locking {}", path.display()))
+        }
+    }
+}
+
+fn read(file: &mut File, path: &Path) -> Result<String> {
+    let what = || format!("reading the journal {}", path.display());
+    let length = file.metadata().with_context(what)?.len();
+    if length > LARGEST {
+        bail!("{} is too large to be a journal", path.display());
+    }
+    file.seek(SeekFrom::Start(0)).with_context(what)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).with_context(what)?;
+    // a crash may tear a character, too
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+fn replay(text: &str, path: &Path) -> Result<Job> {
+    let (records, torn) = journal::decode(text).map_err(|broken| {
+        anyhow::anyhow!(
+            "line {} of the journal {} makes no sense ({}); move the file away to go on without it",
+            broken.line,
+            path.display(),
+            broken.why
+        )
+    })?;
+    Job::replay(&records, torn).ok_or_else(|| {
+        Refusal::new(
+            RefusalKind::NotFound,
+            format!(
+                "the journal {} holds no plan: nothing was done",
+                path.display()
+            ),
+            "plan the action anew",
+        )
+        .into()
+    })
+}
+
+impl JournalFile {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a line and returns when it is on the disk.
+    pub async fn write(&self, record: &Record) -> Result<()> {
+        let line = journal::encode(record).context("writing a journal line")?;
+        let file = Arc::clone(&self.file);
+        let written = tokio::task::spawn_blocking(move || {
+            (&*file).write_all(line.as_bytes())?;
+            file.sync_data()
+        });
+        written
+            .await
+            .context("the journal's writer was interrupted")?
+            .with_context(|| {
+                format!(
+                    "writing the journal {}; nothing is done without it",
+                    self.path.display()
+                )
+            })
+    }
+}

@@ -1,0 +1,379 @@
+//! From a request to a job: looks, plans, has the server try it, looks again before the first
+//! call, and keeps the journal and the leases around the walk through the steps.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Caller;
+use super::file::{Folder, JournalFile};
+use super::lease::{Leases, NotHeld};
+use super::look::{self, Fresh};
+use super::walk::Walk;
+use crate::action::journal::{Entry, Job, Record};
+use crate::action::plan::{Do, Place, Plan, RunId, Step};
+use crate::action::refusal::{Refusal, RefusalKind};
+use crate::action::request::Request;
+use crate::action::seen::{Seen, Settings};
+use crate::action::{self, Right};
+use crate::cluster::access::{Access, Rule, Verdict};
+use crate::cluster::connect::{Connection, REQUEST_LIMIT};
+use crate::cluster::fault::{Fault, FaultKind};
+use crate::domain::metric::Metrics;
+use crate::domain::policy::Policy;
+
+/// Plans and performs over one connection.
+#[derive(Clone)]
+pub struct Performer {
+    caller: Caller,
+    policy: Arc<Policy>,
+    settings: Arc<Settings>,
+    place: Place,
+    by: String,
+    folder: Folder,
+}
+
+/// What the server's dry run says of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Id of the step.
+    pub step: String,
+    /// `None` = it can be told only later, because the call needs what an earlier one makes.
+    pub verdict: Option<Result<(), Fault>>,
+}
+
+impl Performer {
+    /// `by` names the person, such as `ann@desk`. Connect with the run's id as `Target::run`, so
+    /// that the audit log of the server names the run.
+    pub fn new(
+        connection: &Connection,
+        policy: Policy,
+        settings: Settings,
+        by: impl Into<String>,
+        folder: Folder,
+    ) -> Self {
+        let limit = connection.limit.unwrap_or(REQUEST_LIMIT);
+        Self {
+            caller: Caller::new(connection.client.clone(), limit),
+            policy: Arc::new(policy),
+            settings: Arc::new(settings),
+            place: Place {
+                context: connection.context.clone(),
+                server: connection.server.clone(),
+                namespace: connection
+                    .namespace
+                    .namespace()
+                    .unwrap_or_default()
+                    .to_owned(),
+            },
+            by: by.into(),
+            folder,
+        }
+    }
+
+    pub const fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Looks at most-recent and plans. Of an undo the job is read from the journals.
+    pub async fn plan(&self, request: &Request, run: &RunId) -> Result<Plan> {
+        let jobs = self.jobs_of(request)?;
+        let fresh = look::look(
+            &self.caller,
+            &self.policy,
+            &self.namespace_of(request),
+            (&request.kinds(), &request.whole_kinds()),
+            |inventory| request.objects(inventory, &jobs),
+        )
+        .await?;
+        let now = Timestamp::now();
+        let metrics = Metrics::default();
+        let seen = self.seen(&fresh, &metrics, run, now);
+        Ok(action::plan(&seen, request, &jobs)?)
+    }
+
+    fn jobs_of(&self, request: &Request) -> Result<Vec<Job>> {
+        let ids = match request {
+            Request::Undo { job } => std::slice::from_ref(job),
+            Request::Purge { jobs } => jobs,
+            _ => &[],
+        };
+        let jobs = ids.iter().map(|id| self.folder.read(&RunId(id.clone())));
+        let jobs: Vec<Job> = jobs.collect::<Result<_>>()?;
+        for job in &jobs {
+            self.is_here(&job.plan)?;
+        }
+        Ok(jobs)
+    }
+
+    /// A request says by its keys which namespace it is about; an undo says it by its job.
+    fn namespace_of(&self, request: &Request) -> String {
+        request
+            .namespace()
+            .map_or_else(|| self.place.namespace.clone(), str::to_owned)
+    }
+
+    pub(super) fn seen<'a>(
+        &'a self,
+        fresh: &'a Fresh,
+        metrics: &'a Metrics,
+        run: &'a RunId,
+        now: Timestamp,
+    ) -> Seen<'a> {
+        Seen {
+            inventory: &fresh.inventory,
+            metrics,
+            policy: &self.policy,
+            settings: &self.settings,
+            objects: &fresh.objects,
+            place: &self.place,
+            run,
+            by: &self.by,
+            now,
+        }
+    }
+
+    /// Refuses a plan that was made for another cluster.
+    fn is_here(&self, plan: &Plan) -> Result<()> {
+        if plan.place.server == self.place.server {
+            return Ok(());
+        }
+        bail!(Refusal::new(
+            RefusalKind::Request,
+            format!(
+                "the job is of the context {} ({}), not of {}",
+                plan.place.context, plan.place.server, self.place.server
+            ),
+            format!("use --context {}", plan.place.context),
+        ))
+    }
+
+    /// The rights that the plan needs and the user does not have. What cannot be asked is left to
+    /// the calls themselves.
+    pub async fn missing_rights(&self, rights: &[Right]) -> Vec<Right> {
+        let rules: Vec<Rule> = rights.iter().map(rule).collect();
+        let access = Access::new(self.caller.client().clone());
+        let verdicts = access.check_now(&rules).await;
+        rights
+            .iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| matches!(verdict, Verdict::Denied { .. }))
+            .map(|(right, _)| right.clone())
+            .collect()
+    }
+
+    /// Has the server judge every call that can be told now; changes nothing.
+    pub async fn dry_run(&self, plan: &Plan) -> Vec<Tried> {
+        let mut tried = Vec::new();
+        for step in &plan.steps {
+            let Do::Call { call, .. } = &step.what else {
+                continue;
+            };
+            let verdict = if call.can_be_tried() && step.missing().is_empty() {
+                match self.caller.call(call, true).await {
+                    Ok(_) => Some(Ok(())),
+                    // it is about what an earlier call of the same plan makes
+                    Err(fault) if fault.kind == FaultKind::NotFound && makes(plan, step) => None,
+                    Err(fault) => Some(Err(fault)),
+                }
+            } else {
+                None
+            };
+            tried.push(Tried {
+                step: step.id.clone(),
+                verdict,
+            });
+        }
+        tried
+    }
+
+    /// Carries out a confirmed plan. Answers the job as its journal tells it, however it ended;
+    /// an error means that nothing was done, or that the journal cannot be written.
+    pub async fn run(
+        &self,
+        plan: Plan,
+        progress: mpsc::Sender<Record>,
+        cancel: CancellationToken,
+    ) -> Result<Job> {
+        self.is_here(&plan)?;
+        let leases = self.take_leases(&plan).await?;
+        let plan = match self.confirm(&plan).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                leases.release().await;
+                return Err(error);
+            }
+        };
+        let started = async {
+            let file = self.folder.create(&plan.id)?;
+            let planned = Record {
+                at: Timestamp::now(),
+                entry: Entry::Planned {
+                    plan: Box::new(plan.clone()),
+                },
+            };
+            file.write(&planned).await?;
+            let _ = progress.send(planned.clone()).await;
+            let job = Job::replay(&[planned], false).context("the plan was not understood")?;
+            anyhow::Ok((file, job))
+        };
+        match started.await {
+            Ok((file, job)) => self.carry(file, job, leases, progress, cancel).await,
+            Err(error) => {
+                leases.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes on with a job that was cut off or failed.
+    pub async fn resume(
+        &self,
+        id: &RunId,
+        progress: mpsc::Sender<Record>,
+        cancel: CancellationToken,
+    ) -> Result<Job> {
+        let (file, job) = self.folder.open(id)?;
+        self.is_here(&job.plan)?;
+        if let Some(by) = &job.undone_by {
+            bail!(Refusal::new(
+                RefusalKind::Request,
+                format!("job {id} was taken back by {by}"),
+                "plan the action anew",
+            ));
+        }
+        if job.next().is_none() && job.is_done() {
+            bail!(Refusal::new(
+                RefusalKind::Request,
+                format!("job {id} is done"),
+                "there is nothing to resume",
+            ));
+        }
+        let leases = self.take_leases(&job.plan).await?;
+        self.carry(file, job, leases, progress, cancel).await
+    }
+
+    async fn take_leases(&self, plan: &Plan) -> Result<Leases> {
+        match Leases::take(&self.caller, &plan.locks, &plan.id).await {
+            Ok(leases) => Ok(leases),
+            Err(NotHeld::Refused(refusal)) => bail!(refusal),
+            Err(NotHeld::Failed(fault)) => bail!(fault),
+        }
+    }
+
+    /// Looks and plans again just before the first call; refuses when that comes out differently.
+    async fn confirm(&self, plan: &Plan) -> Result<Plan> {
+        let again = self.plan(&plan.request, &plan.id).await?;
+        if !plan.is_same_as(&again) {
+            bail!(Refusal::new(
+                RefusalKind::Changed,
+                format!(
+                    "the cluster changed since the plan was made: {}",
+                    plan.difference(&again)
+                ),
+                "look at the new plan and confirm it again",
+            ));
+        }
+        for tried in self.dry_run(&again).await {
+            if let Some(Err(fault)) = tried.verdict
+                && !fault.is_transient()
+            {
+                bail!(Refusal::new(
+                    RefusalKind::DryRun,
+                    format!("the server says no: {}", fault.sentence),
+                    fault.next,
+                ));
+            }
+        }
+        Ok(again)
+    }
+
+    async fn carry(
+        &self,
+        file: JournalFile,
+        job: Job,
+        leases: Leases,
+        progress: mpsc::Sender<Record>,
+        cancel: CancellationToken,
+    ) -> Result<Job> {
+        let mut walk = Walk {
+            performer: self,
+            job,
+            file,
+            progress,
+            leases: &leases,
+            cancel,
+        };
+        let end = walk.whole().await;
+        let Walk {
+            mut job,
+            file,
+            progress,
+            ..
+        } = walk;
+        let mut entries: Vec<Entry> = leases
+            .release()
+            .await
+            .into_iter()
+            .map(|fault| Entry::Noted {
+                text: format!("a lease was not given back: {fault}"),
+            })
+            .collect();
+        entries.push(Entry::Ended { end: end? });
+        for entry in entries {
+            let at = Timestamp::now();
+            let record = Record { at, entry };
+            file.write(&record).await?;
+            job.take(&record);
+            let _ = progress.send(record).await;
+        }
+        if job.is_done()
+            && let Request::Undo { job: undone } = &job.plan.request
+        {
+            let (file, _) = self.folder.open(&RunId(undone.clone()))?;
+            let by = job.plan.id.clone();
+            let at = Timestamp::now();
+            let entry = Entry::Undone { by };
+            file.write(&Record { at, entry }).await?;
+        }
+        Ok(job)
+    }
+
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(super) const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    pub(super) fn by(&self) -> &str {
+        &self.by
+    }
+}
+
+/// Whether an earlier step of the plan makes the object that this one is about.
+fn makes(plan: &Plan, step: &Step) -> bool {
+    let Do::Call { call, .. } = &step.what else {
+        return false;
+    };
+    let object = call.object();
+    plan.steps
+        .iter()
+        .take_while(|earlier| earlier.id != step.id)
+        .any(|earlier| {
+            matches!(&earlier.what, Do::Call { call: made @ action::Call::Create { .. }, .. }
+            if made.object() == object)
+        })
+}
+
+fn rule(right: &Right) -> Rule {
+    let rule = Rule::new(&right.verb, &right.group, &right.resource);
+    match &right.namespace {
+        Some(namespace) => rule.in_namespace(namespace),
+        None => rule,
+    }
+}
