@@ -13,8 +13,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::action::seen::{OrphanSettings, Settings, VerifySettings};
 use crate::domain::policy::Policy;
 
 pub mod glob;
@@ -195,6 +197,39 @@ impl Config {
             claim_templates: workspaces.claim_templates.clone(),
             persist_paths: workspaces.persist_paths.clone(),
             stateless_label: workspaces.stateless_label.clone(),
+        }
+    }
+
+    /// How actions are carried out, as plans want it.
+    pub fn settings(&self) -> Settings {
+        let (actions, orphans, verify) = (&self.actions, &self.orphans, &self.actions.verify);
+        let signed = |duration: std::time::Duration| {
+            SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+        };
+        Settings {
+            snapshot_wait: signed(actions.snapshot_wait),
+            resize_wait: signed(actions.resize_wait),
+            restart_wait: signed(actions.restart_wait),
+            activity_annotation: self.workspaces.activity_annotation.clone(),
+            session_annotation: self.workspaces.session_annotation.clone(),
+            session_port: self.workspaces.session_port,
+            orphans: OrphanSettings {
+                inactive: orphans.inactive,
+                observations: orphans.observations,
+                apart: orphans.apart,
+                hold_labels: orphans.hold_labels.clone(),
+                parked: orphans.parked,
+                cap: orphans.cap,
+                keep: orphans.keep,
+            },
+            verify: VerifySettings {
+                session_idle: verify.session_idle,
+                payload_bytes: verify.payload_bytes,
+                attach_within: signed(verify.attach_within),
+                startup_within: signed(verify.startup_within),
+                termination_slack: signed(verify.termination_slack),
+            },
+            ..Settings::default()
         }
     }
 

@@ -1,6 +1,7 @@
 //! The commands that print instead of drawing: the same rows, the same verdicts, and freshness
 //! as part of every answer. Nothing here may call an incomplete picture complete.
 
+mod act;
 mod picture;
 mod print;
 
@@ -57,6 +58,8 @@ pub async fn run(cli: &Cli) -> Result<u8> {
             Ok(0)
         }
         Some(Command::Demo(demo)) => simulate(demo).await,
+        Some(Command::Act(act)) => act::run(cli, &loaded, act).await,
+        Some(Command::Rbac { actions }) => act::rbac(cli, actions).await,
         Some(_) => bail!("this command is not built yet; `wsdash --help` names those that print"),
         None => bail!(
             "the dashboard is not built yet; `wsdash get workspaces` prints what it will show"

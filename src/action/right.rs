@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoEnumIterator as _;
 
 use crate::domain::key::Kind;
 
@@ -72,6 +73,18 @@ pub fn record(namespace: &str) -> Vec<Right> {
         "events",
         Some(namespace),
     ));
+    rights
+}
+
+/// What reading alone needs, of every watched kind, and metrics.
+pub fn read(namespace: &str) -> Vec<Right> {
+    let mut rights: Vec<Right> = Kind::iter()
+        .flat_map(|kind| ["get", "list", "watch"].map(|verb| Right::on(verb, kind, namespace)))
+        .collect();
+    for verb in ["get", "list"] {
+        rights.push(Right::new(verb, "metrics.k8s.io", "pods", Some(namespace)));
+    }
+    rights.push(Right::new("get", "", "pods/log", Some(namespace)));
     rights
 }
 

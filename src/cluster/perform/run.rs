@@ -221,7 +221,7 @@ impl Performer {
             anyhow::Ok((file, job))
         };
         match started.await {
-            Ok((file, job)) => self.carry(file, job, leases, progress, cancel).await,
+            Ok((file, job)) => Box::pin(self.carry(file, job, leases, progress, cancel)).await,
             Err(error) => {
                 leases.release().await;
                 Err(error)
@@ -253,7 +253,7 @@ impl Performer {
             ));
         }
         let leases = self.take_leases(&job.plan).await?;
-        self.carry(file, job, leases, progress, cancel).await
+        Box::pin(self.carry(file, job, leases, progress, cancel)).await
     }
 
     async fn take_leases(&self, plan: &Plan) -> Result<Leases> {

@@ -1,0 +1,435 @@
+//! Actions without a screen: the same plans as in the dashboard, printed, confirmed, performed.
+//!
+//! `--dry-run` prints the plan and has the server judge its calls; `--yes` performs; otherwise a
+//! terminal is asked. Progress goes to standard error, the result to standard output.
+
+mod report;
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{say, target, warn};
+use crate::action::journal::{End, Entry, Job, Record};
+use crate::action::plan::{Plan, RunId};
+use crate::action::request::{ActionName, Growth, Request};
+use crate::action::role;
+use crate::action::{Refusal, RefusalKind, Right, evict, resize, right, snapshot};
+use crate::cli::{Act, ActionFlags, Cli, RbacAction, Size, TextFormat};
+use crate::cluster::connect::{Connection, Environment, Interaction, connect};
+use crate::cluster::perform::{Folder, Performer, Tried};
+use crate::config::Loaded;
+use crate::domain::key::{Kind, ObjectKey};
+
+/// Something failed, or was refused.
+const FAILED: u8 = 1;
+/// Wrong usage, for instance nobody there to be asked.
+const USAGE: u8 = 2;
+/// What must be known cannot be read.
+const UNKNOWN: u8 = 3;
+/// Lines of progress that may wait to be printed.
+const LINES: usize = 64;
+
+/// Runs one of the commands that act. Refusals are printed, with exit code 1.
+pub(super) async fn run(cli: &Cli, loaded: &Loaded, act: &Act) -> Result<u8> {
+    match Box::pin(attempt(cli, loaded, act)).await {
+        Ok(code) => Ok(code),
+        Err(error) => {
+            let Some(refusal) = error.downcast_ref::<Refusal>() else {
+                warn(&format!("{error:#}"))?;
+                return Ok(FAILED);
+            };
+            warn(&format!("refused: {refusal}"))?;
+            Ok(match refusal.kind {
+                RefusalKind::NotKnown => UNKNOWN,
+                RefusalKind::Request => USAGE,
+                _ => FAILED,
+            })
+        }
+    }
+}
+
+async fn attempt(cli: &Cli, loaded: &Loaded, act: &Act) -> Result<u8> {
+    match act {
+        Act::Snapshot(args) => {
+            let session = Session::open(cli, loaded, ActionName::Snapshot).await?;
+            let workspaces = session.keys(&args.names)?;
+            let request = Request::Snapshot {
+                workspaces,
+                wait: args.wait,
+            };
+            Box::pin(session.perform(&request, &args.action)).await
+        }
+        Act::Resize(args) => {
+            let session = Session::open(cli, loaded, ActionName::Resize).await?;
+            let request = Request::Resize {
+                claim: session.key(&args.claim)?,
+                to: match args.size {
+                    Size::To(size) => Growth::To(size),
+                    Size::By(size) => Growth::By(size),
+                    Size::ByPercent(percent) => Growth::ByPercent(percent),
+                },
+            };
+            Box::pin(session.perform(&request, &args.action)).await
+        }
+        Act::Evict(args) => {
+            let session = Session::open(cli, loaded, ActionName::Evict).await?;
+            let workspaces = session.keys(&args.names)?;
+            let request = Request::Evict { workspaces };
+            Box::pin(session.perform(&request, &args.action)).await
+        }
+        Act::Jobs { text } => jobs(text.format),
+        Act::Resume { id, action } => {
+            let id = RunId(id.clone());
+            let name = Folder::of_user()?.read(&id)?.plan.action;
+            let session = Session::open_as(cli, loaded, name, id).await?;
+            session.resume(action).await
+        }
+        Act::Undo { id, action } => {
+            let session = Session::open(cli, loaded, ActionName::Undo).await?;
+            let request = Request::Undo { job: id.clone() };
+            Box::pin(session.perform(&request, action)).await
+        }
+        _ => bail!("this command is not built yet; `wsdash --help` names the others"),
+    }
+}
+
+/// One run of one action over one connection.
+pub(super) struct Session {
+    connection: Connection,
+    performer: Performer,
+    run: RunId,
+}
+
+impl Session {
+    pub(super) async fn open(cli: &Cli, loaded: &Loaded, action: ActionName) -> Result<Self> {
+        let now = Timestamp::now();
+        // two runs of one second differ by process and by the part of the second
+        let salt = std::process::id() ^ now.subsec_nanosecond().unsigned_abs() >> 10;
+        let run = RunId::new(action, now, (salt & 0xffff) as u16);
+        Self::open_as(cli, loaded, action, run).await
+    }
+
+    async fn open_as(cli: &Cli, loaded: &Loaded, action: ActionName, run: RunId) -> Result<Self> {
+        let mut target = target(&cli.global)?;
+        target.run = run.to_string();
+        let connection = connect(&target, Interaction::Allowed).await?;
+        if let Some(why) = loaded.config.read_only(&connection.context) {
+            let next = "nothing was done";
+            bail!(Refusal::new(
+                RefusalKind::Policy,
+                format!("{action} is not offered: {why}"),
+                next
+            ));
+        }
+        connection.probe().await?;
+        let environment = Environment::of_process();
+        let performer = Performer::new(
+            &connection,
+            loaded.config.policy(),
+            loaded.config.settings(),
+            format!("{}@{}", environment.user, environment.host),
+            Folder::of_user()?,
+        );
+        Ok(Self {
+            connection,
+            performer,
+            run,
+        })
+    }
+
+    /// `NAME` in the namespace that is looked at, or `NAMESPACE/NAME`.
+    pub(super) fn key(&self, name: &str) -> Result<ObjectKey> {
+        if let Some((namespace, name)) = name.split_once('/') {
+            return Ok(ObjectKey::new(namespace, name));
+        }
+        match self.connection.namespace.namespace() {
+            Some(namespace) => Ok(ObjectKey::new(namespace, name)),
+            None => bail!(Refusal::new(
+                RefusalKind::Request,
+                format!("in which namespace {name} is cannot be told with -A"),
+                format!("write NAMESPACE/{name}, or use -n"),
+            )),
+        }
+    }
+
+    /// All names, which must be of one namespace: rights and leases are of one.
+    pub(super) fn keys(&self, names: &[String]) -> Result<Vec<ObjectKey>> {
+        let mut keys: Vec<ObjectKey> = Vec::new();
+        for name in names {
+            let key = self.key(name)?;
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        if keys
+            .windows(2)
+            .any(|pair| pair[0].namespace != pair[1].namespace)
+        {
+            bail!(Refusal::new(
+                RefusalKind::Request,
+                "the names are of several namespaces",
+                "act on one namespace at a time",
+            ));
+        }
+        Ok(keys)
+    }
+
+    /// Plans, shows, asks, performs.
+    pub(super) async fn perform(self, request: &Request, flags: &ActionFlags) -> Result<u8> {
+        let plan = self.performer.plan(request, &self.run).await?;
+        let missing = self.performer.missing_rights(&plan.rights).await;
+        if flags.dry_run {
+            let tried = self.performer.dry_run(&plan).await;
+            return tell_dry_run(&plan, &missing, &tried, flags.text.format);
+        }
+        if !missing.is_empty() {
+            let list: Vec<String> = missing.iter().map(Right::to_string).collect();
+            bail!(Refusal::new(
+                RefusalKind::Right,
+                format!("no right to {}", list.join(", ")),
+                format!(
+                    "`wsdash rbac {}` prints the Role that is needed",
+                    plan.action
+                ),
+            ));
+        }
+        if !flags.yes && !confirmed(&plan)? {
+            return Ok(FAILED);
+        }
+        self.follow(flags.text.format, |performer, lines, cancel| async move {
+            performer.run(plan, lines, cancel).await
+        })
+        .await
+    }
+
+    async fn resume(self, flags: &ActionFlags) -> Result<u8> {
+        let job = self.performer.folder().read(&self.run)?;
+        if flags.dry_run {
+            say(report::job(&job).trim_end())?;
+            return Ok(0);
+        }
+        if !flags.yes && !confirmed(&job.plan)? {
+            return Ok(FAILED);
+        }
+        let run = self.run.clone();
+        self.follow(flags.text.format, |performer, lines, cancel| async move {
+            performer.resume(&run, lines, cancel).await
+        })
+        .await
+    }
+
+    /// Prints progress until the job has ended; ctrl-c ends it between two steps.
+    async fn follow<F>(
+        self,
+        format: TextFormat,
+        work: impl FnOnce(Performer, mpsc::Sender<Record>, CancellationToken) -> F,
+    ) -> Result<u8>
+    where
+        F: Future<Output = Result<Job>>,
+    {
+        let (lines, mut arriving) = mpsc::channel::<Record>(LINES);
+        let cancel = CancellationToken::new();
+        let stop = cancel.clone();
+        let signals = tokio::spawn(async move {
+            if interrupted().await.is_ok() {
+                stop.cancel();
+            }
+        });
+        let printing = async {
+            let mut titles = Vec::new();
+            while let Some(record) = arriving.recv().await {
+                if let Entry::Planned { plan } = &record.entry {
+                    titles = plan.steps.iter().map(|s| s.title.clone()).collect();
+                }
+                if let Some(line) = report::line(&record, &titles) {
+                    warn(&line)?;
+                }
+            }
+            anyhow::Ok(())
+        };
+        let (job, printed) = tokio::join!(work(self.performer, lines, cancel), printing);
+        signals.abort();
+        printed?;
+        let job = job?;
+        match format {
+            TextFormat::Json => say(&serde_json::to_string_pretty(&report::document(&job))?)?,
+            TextFormat::Text => say(report::job(&job).trim_end())?,
+        }
+        Ok(match &job.end {
+            Some((_, End::Done)) => 0,
+            _ => FAILED,
+        })
+    }
+}
+
+async fn interrupted() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut ends = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = ends.recv() => Ok(()),
+        ended = tokio::signal::ctrl_c() => ended,
+    }
+}
+
+fn tell_dry_run(plan: &Plan, missing: &[Right], tried: &[Tried], format: TextFormat) -> Result<u8> {
+    let is_refused = |one: &Tried| matches!(one.verdict, Some(Err(_)));
+    let code = if missing.is_empty() && !tried.iter().any(is_refused) {
+        0
+    } else {
+        FAILED
+    };
+    if format == TextFormat::Json {
+        let verdicts: Vec<Value> = tried
+            .iter()
+            .map(|one| match &one.verdict {
+                None => json!({"step": one.step, "verdict": "later"}),
+                Some(Ok(())) => json!({"step": one.step, "verdict": "accepted"}),
+                Some(Err(fault)) => {
+                    json!({"step": one.step, "verdict": "refused", "why": fault.to_string()})
+                }
+            })
+            .collect();
+        let missing: Vec<String> = missing.iter().map(Right::to_string).collect();
+        let document = json!({"plan": plan, "missing_rights": missing, "server": verdicts});
+        say(&serde_json::to_string_pretty(&document)?)?;
+        return Ok(code);
+    }
+    say(report::plan(plan).trim_end())?;
+    for one in tried {
+        say(&match &one.verdict {
+            None => format!(
+                "server: {} can be judged only when it comes to it",
+                one.step
+            ),
+            Some(Ok(())) => format!("server: {} would be accepted", one.step),
+            Some(Err(fault)) => format!("server: {} would be refused: {fault}", one.step),
+        })?;
+    }
+    for right in missing {
+        say(&format!("missing right: {right}"))?;
+    }
+    say("nothing was changed (--dry-run)")?;
+    Ok(code)
+}
+
+/// Shows the plan and asks. Where data can be lost the name must be typed.
+fn confirmed(plan: &Plan) -> Result<bool> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
+        bail!(Refusal::new(
+            RefusalKind::Request,
+            "there is no terminal to ask on",
+            "--yes performs without asking, --dry-run only shows the plan",
+        ));
+    }
+    warn(report::plan(plan).trim_end())?;
+    let (question, wanted) = match &plan.typed_name {
+        Some(name) => (format!("type {name} to go on: "), name.as_str()),
+        None => ("go on? [yes/no] ".to_owned(), "yes"),
+    };
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "{question}")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    stdin
+        .lock()
+        .read_line(&mut answer)
+        .context("reading the answer")?;
+    if answer.trim() == wanted {
+        return Ok(true);
+    }
+    warn("nothing was done")?;
+    Ok(false)
+}
+
+fn jobs(format: TextFormat) -> Result<u8> {
+    let folder = Folder::of_user()?;
+    let jobs = folder.list();
+    if format == TextFormat::Json {
+        let documents: Vec<Value> = jobs
+            .iter()
+            .map(|(id, job)| match job {
+                Ok(job) => {
+                    let mut document = report::document(job);
+                    document["state"] = json!(report::state(job, folder.is_worked_on(id)));
+                    document
+                }
+                Err(error) => {
+                    json!({"id": id.as_str(), "state": "unreadable", "why": format!("{error:#}")})
+                }
+            })
+            .collect();
+        say(&serde_json::to_string_pretty(&documents)?)?;
+        return Ok(0);
+    }
+    if jobs.is_empty() {
+        say("no jobs")?;
+    }
+    for (id, job) in &jobs {
+        say(&match job {
+            Ok(job) => format!(
+                "{id}  {:<12}  {}",
+                report::state(job, folder.is_worked_on(id)),
+                job.plan.title
+            ),
+            Err(error) => format!("{id}  unreadable    {error:#}"),
+        })?;
+    }
+    Ok(0)
+}
+
+/// Prints the smallest roles under which the actions can be done.
+pub(super) async fn rbac(cli: &Cli, actions: &[RbacAction]) -> Result<u8> {
+    let namespace = match &cli.global.namespace {
+        Some(namespace) => namespace.clone(),
+        None => connect(&target(&cli.global)?, Interaction::Allowed)
+            .await?
+            .namespace
+            .namespace()
+            .context("a Role is of one namespace: name it with -n")?
+            .to_owned(),
+    };
+    let actions = if actions.is_empty() {
+        &[RbacAction::Read]
+    } else {
+        actions
+    };
+    let mut rights = Vec::new();
+    let mut names = Vec::new();
+    for action in actions {
+        names.push(action.to_string());
+        rights.extend(rights_of(*action, &namespace)?);
+    }
+    let name = format!("wsdash-{}", names.join("-"));
+    for manifest in role::manifests(&name, &rights) {
+        say("---")?;
+        say(serde_saphyr::to_string(&manifest)?.trim_end())?;
+    }
+    Ok(0)
+}
+
+fn rights_of(action: RbacAction, namespace: &str) -> Result<Vec<Right>> {
+    Ok(match action {
+        RbacAction::Read => right::read(namespace),
+        RbacAction::Exec => {
+            let mut rights = right::exec(namespace);
+            rights.push(Right::on("get", Kind::Pod, namespace));
+            rights
+        }
+        RbacAction::Logs => vec![
+            Right::on("get", Kind::Pod, namespace),
+            Right::new("get", "", "pods/log", Some(namespace)),
+        ],
+        RbacAction::Snapshot => snapshot::rights(namespace),
+        RbacAction::Resize => resize::rights(namespace),
+        RbacAction::Evict => evict::rights(namespace),
+        RbacAction::Restore | RbacAction::Orphans | RbacAction::Verify => {
+            bail!("{action} is not built yet, so its rights are not known")
+        }
+    })
+}
