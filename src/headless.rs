@@ -61,10 +61,24 @@ pub async fn run(cli: &Cli) -> Result<u8> {
         Some(Command::Act(act)) => act::run(cli, &loaded, act).await,
         Some(Command::Rbac { actions }) => act::rbac(cli, actions).await,
         Some(_) => bail!("this command is not built yet; `wsdash --help` names those that print"),
-        None => bail!(
-            "the dashboard is not built yet; `wsdash get workspaces` prints what it will show"
-        ),
+        None => Box::pin(dashboard(cli, loaded)).await,
     }
+}
+
+/// Without a command the dashboard starts.
+async fn dashboard(cli: &Cli, loaded: Loaded) -> Result<u8> {
+    // Before anything is started or written: there may be no terminal at all.
+    crate::terminal::require()?;
+    let folder = crate::config::state_folder().context("finding the state folder")?;
+    let _logging = crate::logging::start(&loaded.config.log, &folder)?;
+    let env = |name: &str| std::env::var(name).ok();
+    crate::terminal::install_hooks(loaded.config.ui.use_colour(env))?;
+    let start = crate::runtime::Start {
+        target: target(&cli.global)?,
+        config: std::sync::Arc::new(loaded.config),
+        clock: Box::new(Timestamp::now),
+    };
+    crate::runtime::run(start).await
 }
 
 fn target(global: &Global) -> Result<Target> {

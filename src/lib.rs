@@ -9,4 +9,7 @@ pub mod demo;
 pub mod domain;
 pub mod headless;
 pub mod logging;
+pub mod runbook;
+pub mod runtime;
 pub mod terminal;
+pub mod ui;

@@ -141,6 +141,17 @@ impl Terminal {
         self.inner.resize(area).context("clearing the terminal")
     }
 
+    /// Puts text on the clipboard of the terminal (OSC 52). Terminals that cannot ignore it.
+    pub fn copy(&mut self, text: &str) -> anyhow::Result<()> {
+        let out = self.inner.backend_mut();
+        queue!(
+            out,
+            crossterm::clipboard::CopyToClipboard::to_clipboard_from(text)
+        )
+        .and_then(|()| io::Write::flush(out))
+        .context("copying to the terminal's clipboard")
+    }
+
     /// Lends the terminal: the screen as it was before wsdash, until the loan ends. Drop the event
     /// stream first.
     pub fn lend(&mut self, loan: Loan) -> anyhow::Result<Lent<'_>> {

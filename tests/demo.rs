@@ -1,11 +1,6 @@
 //! The simulated cluster as a whole: repeatable, judged, bounded.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::similar_names,
-    reason = "a test fails by a panic; `speed` and `seed` are the names of the options"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 use std::time::Duration;
 

@@ -429,7 +429,7 @@ pub fn footer(model: &Model) -> Vec<(String, &'static str)> {
     let detail = model.focus == Focus::Detail;
     COMMANDS
         .iter()
-        .filter(|c| !c.short.is_empty() && !(detail && c.id == Id::Open))
+        .filter(|c| !c.short.is_empty() && (!detail || c.id != Id::Open))
         .filter(|c| usable(model, c).is_ok())
         .filter_map(|c| Some((model.keymap.keys(c.id).first()?.to_string(), c.short)))
         .collect()

@@ -90,7 +90,7 @@ fn digits(text: &[u8]) -> (&[u8], &[u8]) {
     (&number[zeros..], rest)
 }
 
-impl<'a> Facts<'a> {
+impl Facts<'_> {
     /// The value of a row in a column.
     pub fn value(&self, row: &RowId, column: &str) -> SortValue {
         let found = match row {

@@ -14,7 +14,7 @@ use super::effect::Effect;
 use super::listing::RowId;
 use super::model::{Focus, Level, Link, Model, Quit, View};
 use super::msg::Msg;
-use crate::domain::inventory::{Touched, Unit};
+use crate::domain::inventory::{Change, Touched, Unit};
 use crate::domain::key::Kind;
 use crate::domain::metric::Sampled;
 
@@ -41,6 +41,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Resize(width, height) => model.size = (width, height),
         Msg::Drawn(drawn) => model.drawn = drawn,
         Msg::Cluster(change) => {
+            if matches!(model.link, Link::Connecting { .. } | Link::Failed { .. })
+                && matches!(change, Change::Page { .. } | Change::Done { .. })
+            {
+                // It answers.
+                model.link = Link::Up;
+            }
             model.inventory.apply(change);
             model.stirred = true;
         }

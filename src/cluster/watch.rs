@@ -12,14 +12,16 @@ use kube::core::{
     ObjectList, Request, WatchEvent,
     params::{ListParams, WatchParams},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fault::{Fault, FaultKind, within};
+use super::feed::Health;
 use super::rows::{self, Object};
 use crate::domain::freshness::Freshness;
-use crate::domain::inventory::Change;
-use crate::domain::key::Kind;
+use crate::domain::inventory::{Change, Row};
+use crate::domain::key::{Kind, Text};
 use crate::domain::policy::Policy;
 
 /// Kinds that are read today.
@@ -39,6 +41,10 @@ const SILENCE: Duration = Duration::from_secs(90);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// A kind that this cluster has not, or does not show, is asked for again so often.
+const ABSENT_WAIT: Duration = Duration::from_secs(30);
+const DENIED_WAIT: Duration = Duration::from_secs(60);
+
 /// What to watch and whom to tell.
 #[derive(Clone)]
 pub struct Watch {
@@ -49,6 +55,8 @@ pub struct Watch {
     pub policy: Arc<Policy>,
     pub changes: mpsc::Sender<Change>,
     pub cancel: CancellationToken,
+    /// What the heartbeat knows; none when the watch stands alone.
+    pub(crate) health: Option<watch::Receiver<Health>>,
 }
 
 impl Watch {
@@ -69,33 +77,61 @@ impl Watch {
         }
     }
 
-    async fn follow(&self) -> Option<()> {
+    async fn follow(mut self) -> Option<()> {
+        let mut health = self.health.take();
         let mut wait = FIRST_WAIT;
-        let mut complete_at: Option<Timestamp> = None;
         loop {
-            let fault = match self.list().await? {
+            let mut fault = match self.list().await? {
                 Ok(mut version) => loop {
-                    match self
-                        .watch(&mut version, &mut wait, &mut complete_at)
-                        .await?
-                    {
+                    match self.watch(&mut version, &mut wait, &mut health).await? {
                         Ok(()) => {}
-                        Err(fault) if fault.kind == FaultKind::Gone => break fault,
-                        Err(fault) => {
-                            self.tell_fault(&fault, complete_at).await?;
-                            tokio::time::sleep(wait).await;
-                            wait = (wait * 2).min(LONGEST_WAIT);
-                        }
+                        Err(fault) if fault.kind == FaultKind::Gone => break Some(fault),
+                        Err(fault) => self.rest(&fault, &mut wait, &mut health).await?,
                     }
                 },
-                Err(fault) => fault,
+                Err(fault) => Some(fault),
             };
-            if fault.kind != FaultKind::Gone {
-                self.tell_fault(&fault, complete_at).await?;
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
+            if let Some(fault) = fault.take_if(|fault| fault.kind != FaultKind::Gone) {
+                self.rest(&fault, &mut wait, &mut health).await?;
             }
         }
+    }
+
+    /// Says what is wrong and waits, but no longer than until the server answers again.
+    async fn rest(
+        &self,
+        fault: &Fault,
+        wait: &mut Duration,
+        health: &mut Option<watch::Receiver<Health>>,
+    ) -> Option<()> {
+        let since = health.as_ref().map(|h| h.borrow().known_good);
+        self.tell_fault(fault, since).await?;
+        let pause = match fault.kind {
+            FaultKind::NotFound => ABSENT_WAIT,
+            FaultKind::Forbidden => DENIED_WAIT,
+            _ => fault
+                .retry_after
+                .unwrap_or(*wait)
+                .clamp(*wait, 4 * LONGEST_WAIT),
+        };
+        *wait = (*wait * 2).min(LONGEST_WAIT);
+        let was_lost = health.as_ref().is_some_and(|h| h.borrow().lost.is_some());
+        let back = async {
+            match health {
+                Some(health) if was_lost => {
+                    // The heartbeat ends with the feed, and this task with it.
+                    if health.wait_for(|h| h.lost.is_none()).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = back => {}
+        }
+        Some(())
     }
 
     fn path(&self) -> String {
@@ -159,7 +195,7 @@ impl Watch {
         &self,
         version: &mut String,
         wait: &mut Duration,
-        complete_at: &mut Option<Timestamp>,
+        health: &mut Option<watch::Receiver<Health>>,
     ) -> Option<Result<(), Fault>> {
         let what = format!("watching {}", self.kind.resource());
         let request = match Request::new(self.path()).watch(&WatchParams::default(), version) {
@@ -175,54 +211,91 @@ impl Watch {
             Ok(events) => events,
             Err(fault) => return Some(Err(fault)),
         };
+        self.tell_live().await?;
+        let mut events = std::pin::pin!(events.ready_chunks(256));
+        let mut heard = Instant::now();
+        let mut told_lost = false;
+        loop {
+            let chunk = tokio::select! {
+                chunk = events.next() => match chunk {
+                    None => return Some(Ok(())),
+                    Some(chunk) => chunk,
+                },
+                () = tokio::time::sleep_until(heard + SILENCE) => {
+                    return Some(Err(Fault::timeout(&what, SILENCE)));
+                }
+                // A server that hangs keeps its connections: nothing comes, and nothing breaks.
+                news = changed(health, told_lost) => {
+                    told_lost = news.lost.is_some();
+                    match news.lost {
+                        Some(why) => self.tell_stale(news.known_good, why).await?,
+                        None => self.tell_live().await?,
+                    }
+                    continue;
+                }
+            };
+            heard = Instant::now();
+            *wait = FIRST_WAIT;
+            if let Err(fault) = self.take(chunk, version, &what).await? {
+                return Some(Err(fault));
+            }
+        }
+    }
+
+    /// Passes on what came together, in its order.
+    async fn take(
+        &self,
+        chunk: Vec<kube::Result<WatchEvent<Object>>>,
+        version: &mut String,
+        what: &str,
+    ) -> Option<Result<(), Fault>> {
+        let (mut puts, mut gone, mut fault) = (Vec::<Row>::new(), Vec::new(), None);
+        for event in chunk {
+            match event {
+                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                    version.clone_from(&object.metadata.resource_version);
+                    let key = rows::key(&object.metadata);
+                    gone.retain(|g| *g != key);
+                    puts.extend(rows::row(self.kind, object, &self.policy));
+                }
+                Ok(WatchEvent::Deleted(object)) => {
+                    version.clone_from(&object.metadata.resource_version);
+                    let key = rows::key(&object.metadata);
+                    puts.retain(|p| p.meta().key != key);
+                    gone.push(key);
+                }
+                Ok(WatchEvent::Bookmark(mark)) => {
+                    version.clone_from(&mark.metadata.resource_version);
+                }
+                Ok(WatchEvent::Error(status)) => fault = Some(Fault::of_status(&status, what)),
+                Err(error) => fault = Some(Fault::of(&error, what)),
+            }
+        }
+        if !(puts.is_empty() && gone.is_empty()) {
+            self.tell(Change::Update {
+                kind: self.kind,
+                puts,
+                gone,
+            })
+            .await?;
+        }
+        Some(fault.map_or(Ok(()), Err))
+    }
+
+    async fn tell_live(&self) -> Option<()> {
         self.tell(Change::Freshness {
             kind: self.kind,
             freshness: Freshness::Live,
         })
-        .await?;
-        let mut events = std::pin::pin!(events.ready_chunks(256));
-        loop {
-            let chunk = match tokio::time::timeout(SILENCE, events.next()).await {
-                Err(_) => return Some(Err(Fault::timeout(&what, SILENCE))),
-                Ok(None) => return Some(Ok(())),
-                Ok(Some(chunk)) => chunk,
-            };
-            *wait = FIRST_WAIT;
-            *complete_at = Some(Timestamp::now());
-            let (mut puts, mut gone, mut fault) = (Vec::new(), Vec::new(), None);
-            for event in chunk {
-                match event {
-                    Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                        version.clone_from(&object.metadata.resource_version);
-                        let key = rows::key(&object.metadata);
-                        gone.retain(|g| *g != key);
-                        puts.extend(rows::row(self.kind, object, &self.policy));
-                    }
-                    Ok(WatchEvent::Deleted(object)) => {
-                        version.clone_from(&object.metadata.resource_version);
-                        let key = rows::key(&object.metadata);
-                        puts.retain(|p: &crate::domain::inventory::Row| p.meta().key != key);
-                        gone.push(key);
-                    }
-                    Ok(WatchEvent::Bookmark(mark)) => {
-                        version.clone_from(&mark.metadata.resource_version);
-                    }
-                    Ok(WatchEvent::Error(status)) => fault = Some(Fault::of_status(&status, &what)),
-                    Err(error) => fault = Some(Fault::of(&error, &what)),
-                }
-            }
-            if !(puts.is_empty() && gone.is_empty()) {
-                self.tell(Change::Update {
-                    kind: self.kind,
-                    puts,
-                    gone,
-                })
-                .await?;
-            }
-            if let Some(fault) = fault {
-                return Some(Err(fault));
-            }
-        }
+        .await
+    }
+
+    async fn tell_stale(&self, since: Timestamp, why: Text) -> Option<()> {
+        self.tell(Change::Freshness {
+            kind: self.kind,
+            freshness: Freshness::Stale { since, why },
+        })
+        .await
     }
 
     async fn tell_fault(&self, fault: &Fault, since: Option<Timestamp>) -> Option<()> {
@@ -253,4 +326,15 @@ impl Watch {
     async fn tell(&self, change: Change) -> Option<()> {
         self.changes.send(change).await.ok()
     }
+}
+
+/// Waits until the heartbeat knows another thing than `told`: lost, or there again.
+async fn changed(health: &mut Option<watch::Receiver<Health>>, told: bool) -> Health {
+    if let Some(health) = health
+        && let Ok(now) = health.wait_for(|h| h.lost.is_some() != told).await
+    {
+        return now.clone();
+    }
+    // Without a heartbeat, or after it has ended with the feed.
+    std::future::pending().await
 }

@@ -37,6 +37,7 @@ impl Picture {
                 policy: Arc::clone(&shared),
                 changes: changes.clone(),
                 cancel: CancellationToken::new(),
+                health: None,
             };
             // It ends with its list, or when `arriving` is dropped.
             tokio::spawn(async move { watch.list_once().await });

@@ -19,9 +19,8 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     }
     let command = model.keymap.command(key);
     // These work whatever lies over the screen: nothing may hold up the way out.
-    match command {
-        Some(id @ (Id::Quit | Id::Suspend | Id::Redraw)) => return run(model, id),
-        _ => {}
+    if let Some(id @ (Id::Quit | Id::Suspend | Id::Redraw)) = command {
+        return run(model, id);
     }
     if model.modal.is_some() {
         return modal::press(model, key);
@@ -49,26 +48,7 @@ pub(super) fn run(model: &mut Model, id: Id) -> Vec<Effect> {
         Id::Open => open(model),
         Id::Back => back(model),
         Id::Quit => model.quit = Some(Quit { code: 0 }),
-        Id::Help => {
-            model.modal = Some(Modal::Help {
-                scroll: 0,
-                search: String::new(),
-            });
-        }
-        Id::Command => model.modal = Some(Modal::CommandLine(Prompt::default())),
-        Id::Filter => {
-            let text = model.listing().filter.text.clone();
-            model.modal = Some(Modal::FilterLine(Prompt::of(text)));
-        }
-        Id::Sort => {
-            let columns = crate::app::column::columns(model.view);
-            let at = columns
-                .iter()
-                .position(|c| c.id == model.listing().sort.column);
-            model.modal = Some(Modal::SortMenu {
-                cursor: at.unwrap_or(0),
-            });
-        }
+        Id::Help | Id::Command | Id::Filter | Id::Sort | Id::Actions => ask(model, id),
         Id::Mark => mark(model),
         Id::OnlyFindings => only_findings(model),
         Id::NextTab => pane::turn(model, true),
@@ -96,7 +76,6 @@ pub(super) fn run(model: &mut Model, id: Id) -> Vec<Effect> {
         Id::Wrap => model.detail.logs.wrap = !model.detail.logs.wrap,
         Id::Container => choose_container(model),
         Id::Runbook => runbook(model),
-        Id::Actions => model.modal = Some(Modal::ActionMenu { cursor: 0 }),
         Id::Shell => return shell(model),
         Id::Copy => return copy(model),
         Id::AllNamespaces => return all_namespaces(model),
@@ -118,6 +97,27 @@ pub(super) fn run(model: &mut Model, id: Id) -> Vec<Effect> {
         | Id::Jobs => {}
     }
     Vec::new()
+}
+
+/// Opens what lies over the screen and takes the keys.
+fn ask(model: &mut Model, id: Id) {
+    model.modal = Some(match id {
+        Id::Command => Modal::CommandLine(Prompt::default()),
+        Id::Filter => Modal::FilterLine(Prompt::of(model.listing().filter.text.clone())),
+        Id::Sort => {
+            let sort = model.listing().sort.column;
+            let columns = crate::app::column::columns(model.view);
+            let at = columns.iter().position(|c| c.id == sort);
+            Modal::SortMenu {
+                cursor: at.unwrap_or(0),
+            }
+        }
+        Id::Actions => Modal::ActionMenu { cursor: 0 },
+        _ => Modal::Help {
+            scroll: 0,
+            search: String::new(),
+        },
+    });
 }
 
 fn step(model: &mut Model, id: Id) {

@@ -22,18 +22,9 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     };
     match modal {
         Modal::CommandLine(prompt) => command_line(model, prompt, key),
-        Modal::FilterLine(prompt) => {
-            filter_line(model, prompt, key);
-            Vec::new()
-        }
-        Modal::Help { scroll, search } => {
-            help(model, scroll, search, key);
-            Vec::new()
-        }
-        Modal::SortMenu { cursor } => {
-            sort_menu(model, cursor, key);
-            Vec::new()
-        }
+        Modal::FilterLine(prompt) => filter_line(model, prompt, key),
+        Modal::Help { scroll, search } => help(model, scroll, search, key),
+        Modal::SortMenu { cursor } => sort_menu(model, cursor, key),
         Modal::ActionMenu { cursor } => {
             let actions: Vec<Id> = command::actions().map(|c| c.id).collect();
             match pick(model, key, cursor, actions.len()) {
@@ -79,9 +70,8 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             Pick::Left => Vec::new(),
         },
         Modal::Runbook { code, scroll } => {
-            if let Some(scroll) = read(model, key, scroll) {
-                model.modal = Some(Modal::Runbook { code, scroll });
-            }
+            let scroll = read(model, key, scroll);
+            model.modal = scroll.map(|scroll| Modal::Runbook { code, scroll });
             Vec::new()
         }
         Modal::Message {
@@ -89,13 +79,11 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             text,
             scroll,
         } => {
-            if let Some(scroll) = read(model, key, scroll) {
-                model.modal = Some(Modal::Message {
-                    title,
-                    text,
-                    scroll,
-                });
-            }
+            model.modal = read(model, key, scroll).map(|scroll| Modal::Message {
+                title,
+                text,
+                scroll,
+            });
             Vec::new()
         }
     }
@@ -196,7 +184,7 @@ fn complete(model: &mut Model) {
     }
 }
 
-fn filter_line(model: &mut Model, mut prompt: Prompt, key: KeyEvent) {
+fn filter_line(model: &mut Model, mut prompt: Prompt, key: KeyEvent) -> Vec<Effect> {
     match key.code {
         KeyCode::Esc => {
             let before = prompt.before;
@@ -227,6 +215,7 @@ fn filter_line(model: &mut Model, mut prompt: Prompt, key: KeyEvent) {
             }
         }
     }
+    Vec::new()
 }
 
 fn filter(model: &mut Model, text: &str) {
@@ -241,9 +230,9 @@ fn filter(model: &mut Model, text: &str) {
     relist(model);
 }
 
-fn help(model: &mut Model, scroll: usize, mut search: String, key: KeyEvent) {
+fn help(model: &mut Model, scroll: usize, mut search: String, key: KeyEvent) -> Vec<Effect> {
     let scroll = match key.code {
-        KeyCode::Esc if search.is_empty() => return,
+        KeyCode::Esc | KeyCode::Char('?') if search.is_empty() => return Vec::new(),
         KeyCode::Esc => {
             search.clear();
             0
@@ -252,17 +241,17 @@ fn help(model: &mut Model, scroll: usize, mut search: String, key: KeyEvent) {
             search.pop();
             0
         }
-        KeyCode::Char('?') if search.is_empty() => return,
         KeyCode::Char(c) if !key.modifiers.contains(KeyModifiers::CONTROL) => {
             search.push(c);
             0
         }
         _ => match read(model, key, scroll) {
             Some(scroll) => scroll,
-            None => return,
+            None => return Vec::new(),
         },
     };
     model.modal = Some(Modal::Help { scroll, search });
+    Vec::new()
 }
 
 /// Moving through a long text. `None`: it is closed.
@@ -303,7 +292,7 @@ fn pick(model: &Model, key: KeyEvent, cursor: usize, count: usize) -> Pick {
     }
 }
 
-fn sort_menu(model: &mut Model, cursor: usize, key: KeyEvent) {
+fn sort_menu(model: &mut Model, cursor: usize, key: KeyEvent) -> Vec<Effect> {
     let columns = crate::app::column::columns(model.view);
     match pick(model, key, cursor, columns.len()) {
         Pick::Moved(cursor) => model.modal = Some(Modal::SortMenu { cursor }),
@@ -314,6 +303,7 @@ fn sort_menu(model: &mut Model, cursor: usize, key: KeyEvent) {
         }
         Pick::Left => {}
     }
+    Vec::new()
 }
 
 /// Sorts by a column; by the same one again in the other direction.
@@ -360,7 +350,7 @@ impl Prompt {
         change(&mut input);
         self.cursor = input.cursor();
         let changed = input.value() != before;
-        self.text = input.value().to_owned();
+        input.value().clone_into(&mut self.text);
         changed
     }
 
