@@ -98,13 +98,13 @@ impl<'a> Brush<'a> {
                 let soonest = disks.into_iter().filter_map(full_in).min();
                 soonest.map_or_else(|| self.dash(), |left| self.full_in(left))
             }
-            "cpu" if pod.is_none() => self.dash(),
+            // No pod: nothing to measure.
+            "cpu" | "memory" if pod.is_none() => self.dash(),
             "cpu" => self.share(
                 self.model.metrics.usage(key).map(|u| (u.cpu, u.fresh)),
                 pod.and_then(|p| p.cpu_limit),
                 (self.model.policy.cpu_warn, self.model.policy.cpu_critical),
             ),
-            "memory" if pod.is_none() => self.dash(),
             "memory" => self.share(
                 self.model.metrics.usage(key).map(|u| (u.memory, u.fresh)),
                 pod.and_then(|p| p.memory_limit),

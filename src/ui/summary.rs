@@ -448,7 +448,7 @@ impl Writer<'_> {
             lines.extend(self.wrapped(why, Role::Bad, 0));
         }
         if let Some(level) = &snapshot.consistency {
-            lines.push(self.pair("consistent", level.to_string()));
+            lines.push(self.pair("consistent", level));
         }
         lines
     }
@@ -461,11 +461,11 @@ impl Writer<'_> {
             self.pair("ready", format!("{} of {}", set.ready, set.replicas)),
             self.pair(
                 "policy",
-                (if set.parallel {
+                if set.parallel {
                     "Parallel"
                 } else {
                     "OrderedReady: the first bad ordinal blocks the rest"
-                }),
+                },
             ),
             self.pair(
                 "claims",
@@ -490,7 +490,7 @@ impl Writer<'_> {
             lines.push(self.pair("template", format!("{}: {size}, {class}", template.name)));
         }
         if let Some(owner) = &set.managed_by {
-            lines.push(self.pair("managed by", owner.to_string()));
+            lines.push(self.pair("managed by", owner));
         }
         lines
     }
@@ -501,7 +501,7 @@ impl Writer<'_> {
             return Vec::new();
         };
         let mut lines = vec![
-            self.pair("reason", event.reason.to_string()),
+            self.pair("reason", &event.reason),
             self.pair("object", format!("{} {}", event.object_kind, event.object)),
             self.pair(
                 "seen",
@@ -512,7 +512,7 @@ impl Writer<'_> {
                     ago(model.now, event.last)
                 ),
             ),
-            self.pair("from", event.source.to_string()),
+            self.pair("from", &event.source),
             Line::raw(""),
         ];
         lines.extend(self.wrapped(&event.message.replace('\n', " "), Role::Text, 0));
