@@ -28,12 +28,11 @@ pub enum Condition {
     },
     /// The pod ended with success.
     PodSucceeded { pod: Target },
-    /// Ready, and proven: bound both ways to its content, cut from this disk, not before `since`.
+    /// Ready, and proven: bound both ways to its content, cut from this disk.
     SnapshotReady {
         snapshot: Target,
         /// The volume handle of the claim that was meant; `None` = not known, not proven.
         handle: Option<String>,
-        since: Timestamp,
     },
     /// Bound, to this volume if one is named.
     ClaimBound {

@@ -337,6 +337,17 @@ impl Plan {
 }
 
 impl Plan {
+    /// What its steps will capture when all goes well, as far as that is known before.
+    pub fn likely(&self) -> BTreeMap<String, String> {
+        let captures = self.steps.iter().flat_map(|step| &step.captures);
+        captures
+            .filter_map(|capture| match &capture.from {
+                Source::Outcome { done, .. } => Some((capture.name.clone(), done.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The namespace of its subjects; that of the place when they have none.
     pub fn namespace(&self) -> &str {
         self.subjects

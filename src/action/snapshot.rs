@@ -35,6 +35,7 @@ pub fn plan(seen: &Seen<'_>, workspaces: &[ObjectKey], wait: bool) -> Result<Pla
             wait,
         },
     );
+    let mut waits = Vec::new();
     for key in workspaces {
         let workspace = seen.inventory.workspace(key).ok_or_else(|| {
             Refusal::new(
@@ -43,9 +44,14 @@ pub fn plan(seen: &Seen<'_>, workspaces: &[ObjectKey], wait: bool) -> Result<Pla
                 "`wsdash get workspaces` lists them",
             )
         })?;
-        one(seen, &mut plan, workspace, wait)?;
+        let waiting = one(seen, &mut plan, workspace)?;
+        if wait {
+            waits.extend(waiting);
+        }
         plan.locks.push(key.clone());
     }
+    // the driver works on all of them meanwhile
+    plan.steps.extend(waits);
     if plan.subjects.is_empty() {
         return Err(Refusal::new(
             RefusalKind::Request,
@@ -70,7 +76,8 @@ pub fn plan(seen: &Seen<'_>, workspaces: &[ObjectKey], wait: bool) -> Result<Pla
     Ok(plan)
 }
 
-fn one(seen: &Seen<'_>, plan: &mut Plan, workspace: &Workspace, wait: bool) -> Result<(), Refusal> {
+/// Adds the steps for one workspace; answers those that wait.
+fn one(seen: &Seen<'_>, plan: &mut Plan, workspace: &Workspace) -> Result<Vec<Step>, Refusal> {
     let claims: Vec<&Claim> = seen
         .inventory
         .claims_of(workspace)
@@ -136,11 +143,10 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, workspace: &Workspace, wait: bool) -> R
             },
         )
         .capture(Capture::answer(&format!("uid-{made}"), "/metadata/uid"))
-        .undone_by(remove(seen, &key));
+        .undone_by(remove(seen, &key))
+        .undone_by(removed(seen, &key));
         plan.steps.push(create);
-        if wait {
-            waits.push(ready(seen, claim, &key, &made));
-        }
+        waits.push(ready(seen, claim, &key, &made));
         plan.subjects.push(Subject {
             kind: Kind::Claim,
             key: claim.meta.key.clone(),
@@ -148,8 +154,7 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, workspace: &Workspace, wait: bool) -> R
             version: None,
         });
     }
-    plan.steps.extend(waits);
-    Ok(())
+    Ok(waits)
 }
 
 /// The step that waits until a snapshot which the step `made` made is ready and proven.
@@ -162,7 +167,6 @@ pub fn ready(seen: &Seen<'_>, claim: &Claim, key: &ObjectKey, made: &str) -> Ste
         Condition::SnapshotReady {
             snapshot: Target::new(Kind::Snapshot, key.clone(), format!("${{uid-{made}}}")),
             handle,
-            since: seen.now,
         },
         ceiling,
     )
@@ -386,6 +390,18 @@ fn remove(seen: &Seen<'_>, key: &ObjectKey) -> Step {
             propagation: Propagation::Background,
         },
         Probe::Removed { target },
+    )
+}
+
+/// Waits until that snapshot is gone.
+fn removed(seen: &Seen<'_>, key: &ObjectKey) -> Step {
+    Step::wait(
+        format!("gone-{}", key.name),
+        format!("wait until snapshot {} is gone", key.name),
+        Condition::Gone {
+            target: Target::ours(Kind::Snapshot, key.clone(), seen.run),
+        },
+        300,
     )
 }
 

@@ -132,7 +132,7 @@ impl Session {
             &connection,
             loaded.config.policy(),
             loaded.config.settings(),
-            format!("{}@{}", environment.user, environment.host),
+            environment.person(),
             Folder::of_user()?,
         );
         Ok(Self {

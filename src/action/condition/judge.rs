@@ -92,11 +92,9 @@ pub(super) fn judge(condition: &Condition, seen: &Observed) -> Standing {
         Condition::Detached { volume } => Ok(detached(seen, volume)),
         Condition::PodReady { pod, not } => Ok(pod_ready(seen, pod, not)),
         Condition::PodSucceeded { pod } => need(seen, pod).map(pod_succeeded),
-        Condition::SnapshotReady {
-            snapshot,
-            handle,
-            since: _,
-        } => need(seen, snapshot).map(|s| snapshot_ready(seen, snapshot, s, handle.as_deref())),
+        Condition::SnapshotReady { snapshot, handle } => {
+            need(seen, snapshot).map(|s| snapshot_ready(seen, snapshot, s, handle.as_deref()))
+        }
         Condition::ClaimBound { claim, volume } => {
             need(seen, claim).map(|c| claim_bound(seen, claim, c, volume.as_deref()))
         }

@@ -44,6 +44,18 @@ impl Environment {
         }
     }
 
+    /// `ann@desk`, for what is recorded of an action.
+    pub fn person(&self) -> String {
+        let or_unknown = |text: &str| {
+            if text.is_empty() {
+                "unknown".to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        format!("{}@{}", or_unknown(&self.user), or_unknown(&self.host))
+    }
+
     /// `wsdash/0.1.0 (ann@desk; run=7f3a)`.
     pub fn user_agent(&self, run: &str) -> String {
         let plain = |text: &str| -> String {

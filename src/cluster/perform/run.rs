@@ -168,7 +168,9 @@ impl Performer {
     /// Has the server judge every call that can be told now; changes nothing.
     pub async fn dry_run(&self, plan: &Plan) -> Vec<Tried> {
         let mut tried = Vec::new();
+        let likely = plan.likely();
         for step in &plan.steps {
+            let step = &step.filled(&likely);
             let Do::Call { call, .. } = &step.what else {
                 continue;
             };
