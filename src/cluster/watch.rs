@@ -12,28 +12,43 @@ use kube::core::{
     ObjectList, Request, WatchEvent,
     params::{ListParams, WatchParams},
 };
+use strum::EnumCount as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fault::{Fault, FaultKind, within};
 use super::feed::Health;
-use super::rows::{self, Object};
+use super::rows::{self, Object, Shared};
 use crate::domain::freshness::Freshness;
 use crate::domain::inventory::{Change, Row};
 use crate::domain::key::{Kind, Text};
 use crate::domain::policy::Policy;
 
-/// Kinds that are read today.
-pub const KINDS: [Kind; 6] = [
+/// Everything that is read. What the first screen needs comes first.
+pub const KINDS: [Kind; Kind::COUNT] = [
     Kind::Set,
     Kind::Pod,
     Kind::Claim,
-    Kind::Volume,
     Kind::Snapshot,
+    Kind::Volume,
     Kind::Node,
+    Kind::Event,
+    Kind::Attachment,
+    Kind::StorageClass,
+    Kind::SnapshotClass,
+    Kind::Content,
+    Kind::Budget,
+    Kind::Quota,
+    Kind::Deployment,
+    Kind::ReplicaSet,
+    Kind::DaemonSet,
+    Kind::Job,
+    Kind::CronJob,
 ];
 
+/// The first page is small: something to see comes soon.
+const FIRST_PAGE: u32 = 100;
 const PAGE: u32 = 500;
 const PAGE_LIMIT: Duration = Duration::from_secs(30);
 /// A server sends a bookmark about once a minute; a stream that is silent for longer is dead.
@@ -71,7 +86,7 @@ impl Watch {
 
     /// Lists once: the kind is complete afterwards, or its freshness says why not.
     pub async fn list_once(&self) -> Option<()> {
-        match self.list().await? {
+        match self.list(&mut Shared::default()).await? {
             Ok(_) => Some(()),
             Err(fault) => self.tell_fault(&fault, None).await,
         }
@@ -80,10 +95,14 @@ impl Watch {
     async fn follow(mut self) -> Option<()> {
         let mut health = self.health.take();
         let mut wait = FIRST_WAIT;
+        let mut shared = Shared::default();
         loop {
-            let mut fault = match self.list().await? {
+            let mut fault = match self.list(&mut shared).await? {
                 Ok(mut version) => loop {
-                    match self.watch(&mut version, &mut wait, &mut health).await? {
+                    match self
+                        .watch(&mut version, &mut wait, (&mut health, &mut shared))
+                        .await?
+                    {
                         Ok(()) => {}
                         Err(fault) if fault.kind == FaultKind::Gone => break Some(fault),
                         Err(fault) => self.rest(&fault, &mut wait, &mut health).await?,
@@ -134,6 +153,12 @@ impl Watch {
         Some(())
     }
 
+    fn row(&self, object: Object, shared: &mut Shared) -> Row {
+        let mut row = rows::row(self.kind, object, &self.policy);
+        shared.row(&mut row);
+        row
+    }
+
     fn path(&self) -> String {
         let version = if self.kind.group().is_empty() {
             "/api/v1".to_owned()
@@ -153,9 +178,9 @@ impl Watch {
     }
 
     /// Answers the resource version that the list is of. `None`: nobody listens any more.
-    async fn list(&self) -> Option<Result<String, Fault>> {
+    async fn list(&self, shared: &mut Shared) -> Option<Result<String, Fault>> {
         self.tell(Change::Begin { kind: self.kind }).await?;
-        let mut params = ListParams::default().limit(PAGE);
+        let mut params = ListParams::default().limit(FIRST_PAGE);
         loop {
             let request = match Request::new(self.path()).list(&params) {
                 Ok(request) => request,
@@ -173,7 +198,7 @@ impl Watch {
             let found = page
                 .items
                 .into_iter()
-                .filter_map(|o| rows::row(self.kind, o, &self.policy))
+                .map(|object| self.row(object, shared))
                 .collect();
             self.tell(Change::Page {
                 kind: self.kind,
@@ -182,7 +207,7 @@ impl Watch {
             })
             .await?;
             if let Some(next) = page.metadata.continue_.filter(|c| !c.is_empty()) {
-                params = params.continue_token(&next);
+                params = ListParams::default().limit(PAGE).continue_token(&next);
             } else {
                 self.tell(Change::Done { kind: self.kind }).await?;
                 return Some(Ok(page.metadata.resource_version.unwrap_or_default()));
@@ -195,7 +220,7 @@ impl Watch {
         &self,
         version: &mut String,
         wait: &mut Duration,
-        health: &mut Option<watch::Receiver<Health>>,
+        (health, shared): (&mut Option<watch::Receiver<Health>>, &mut Shared),
     ) -> Option<Result<(), Fault>> {
         let what = format!("watching {}", self.kind.resource());
         let request = match Request::new(self.path()).watch(&WatchParams::default(), version) {
@@ -236,7 +261,7 @@ impl Watch {
             };
             heard = Instant::now();
             *wait = FIRST_WAIT;
-            if let Err(fault) = self.take(chunk, version, &what).await? {
+            if let Err(fault) = self.take(chunk, version, &what, shared).await? {
                 return Some(Err(fault));
             }
         }
@@ -248,6 +273,7 @@ impl Watch {
         chunk: Vec<kube::Result<WatchEvent<Object>>>,
         version: &mut String,
         what: &str,
+        shared: &mut Shared,
     ) -> Option<Result<(), Fault>> {
         let (mut puts, mut gone, mut fault) = (Vec::<Row>::new(), Vec::new(), None);
         for event in chunk {
@@ -256,7 +282,7 @@ impl Watch {
                     version.clone_from(&object.metadata.resource_version);
                     let key = rows::key(&object.metadata);
                     gone.retain(|g| *g != key);
-                    puts.extend(rows::row(self.kind, object, &self.policy));
+                    puts.push(self.row(object, shared));
                 }
                 Ok(WatchEvent::Deleted(object)) => {
                     version.clone_from(&object.metadata.resource_version);

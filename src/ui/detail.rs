@@ -84,7 +84,10 @@ fn title(model: &Model, look: &Look, row: &RowId, width: u16, focused: bool) -> 
     let mut spans = vec![
         Span::styled(dash, border),
         Span::raw(" "),
-        Span::styled(text::fit(row.name(), width / 2), look.style(Role::Header)),
+        Span::styled(
+            text::fit(row.name(), (width / 3).max(8)),
+            look.style(Role::Header),
+        ),
         Span::raw(" "),
     ];
     for tab in crate::app::tabs(row) {
@@ -99,12 +102,12 @@ fn title(model: &Model, look: &Look, row: &RowId, width: u16, focused: bool) -> 
         } else {
             look.style(Role::Dim)
         };
-        spans.push(Span::styled(dash, border));
-        spans.push(Span::styled(format!(" {tab} "), style));
+        spans.push(Span::raw(" "));
+        spans.push(Span::styled(tab.to_string(), style));
     }
     let used: usize = spans.iter().map(Span::width).sum();
-    let rest = usize::from(width).saturating_sub(used);
-    spans.push(Span::styled(dash.repeat(rest), border));
+    let rest = usize::from(width).saturating_sub(used + 1);
+    spans.push(Span::styled(format!(" {}", dash.repeat(rest)), border));
     text::fit_line(Line::from(spans), width)
 }
 

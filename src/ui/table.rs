@@ -3,7 +3,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
+use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::look::{Look, Role};
@@ -75,6 +75,11 @@ pub(super) fn draw(model: &Model, look: &Look, frame: &mut Frame<'_>, area: Rect
         }
         if selected {
             let style = look.selection();
+            if style.add_modifier.contains(Modifier::REVERSED) {
+                // Reversed colours of single cells would be blots.
+                let plain = Style::new().fg(Color::Reset).remove_modifier(Modifier::DIM);
+                frame.buffer_mut().set_style(line, plain);
+            }
             let focused = model.focus == Focus::Table;
             let style = if focused {
                 style

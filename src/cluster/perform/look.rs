@@ -117,7 +117,7 @@ fn freshness(kind: Kind, listed: Result<(), Fault>) -> Result<Freshness, Fault> 
 }
 
 fn put(inventory: &mut Inventory, kind: Kind, object: &Value, policy: &Policy) {
-    let row = Object::deserialize_from(object).and_then(|o| rows::row(kind, o, policy));
+    let row = Object::deserialize_from(object).map(|o| rows::row(kind, o, policy));
     if let Some(row) = row {
         inventory.apply(Change::Update {
             kind,
@@ -145,7 +145,7 @@ async fn list(
         let rows = page
             .items
             .into_iter()
-            .filter_map(|object| rows::row(kind, object, policy))
+            .map(|object| rows::row(kind, object, policy))
             .collect();
         inventory.apply(Change::Page {
             kind,
