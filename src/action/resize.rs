@@ -71,6 +71,12 @@ pub fn plan(seen: &Seen<'_>, key: &ObjectKey, to: Growth) -> Result<Plan, Refusa
         version: seen.objects.version(Kind::Claim, key),
     });
     plan.locks = lock(seen, key);
+    if target <= capacity {
+        plan.notes.push(format!(
+            "the disk has {} already: only the request grows",
+            capacity.canonical()
+        ));
+    }
     if is_recovery {
         plan.notes.push(format!(
             "this lowers a growth that is under way; the disk has {} and may have more already",

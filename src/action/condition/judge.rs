@@ -515,7 +515,8 @@ fn measured(
     let before = file_system_bytes(before);
     // per cent in whole numbers; what a file system keeps for itself does not grow with it
     let is_most_of = |part: u64, whole: u64| u128::from(part) * 100 >= u128::from(whole) * GROWN;
-    let has_grown = before.is_none_or(|before| now > before);
+    // a provider that rounds up gave more than was asked for: then there is nothing left to grow
+    let has_grown = capacity_before >= bytes || before.is_none_or(|before| now > before);
     let has_gained = before.is_some_and(|before| {
         let gain = now.saturating_sub(before);
         gain > 0 && is_most_of(gain, bytes.saturating_sub(capacity_before))
