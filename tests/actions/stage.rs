@@ -1,0 +1,325 @@
+//! A cluster, a namespace with a set of workspaces in it, and the real binary with a state folder
+//! of its own.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wsdash::demo;
+
+/// Nothing that a test waits for takes longer than this, even on a slow computer.
+const CEILING: Duration = Duration::from_secs(120);
+pub(crate) const MERGE: &str = "application/merge-patch+json";
+
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    pub(crate) namespace: String,
+    /// As it is asked for: the simulated provider makes disks of whole GiB, the real one does not.
+    pub(crate) size: &'static str,
+    image: &'static str,
+    pub(crate) kubeconfig: PathBuf,
+    client: kube::Client,
+    /// State folder and kubeconfig.
+    pub(crate) folder: TempDir,
+    _running: Option<demo::Running>,
+}
+
+async fn client(kubeconfig: &str) -> kube::Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let config = Kubeconfig::from_yaml(kubeconfig).unwrap();
+    let mut config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
+        .await
+        .unwrap();
+    config.default_retry = false;
+    kube::Client::try_from(config).unwrap()
+}
+
+/// The simulated cluster, and the real one when it is named. Each with a namespace of its own in
+/// which a set `ide` of `replicas` workspaces is ready.
+pub(crate) async fn stages(rule: &str, replicas: i64) -> Vec<Stage> {
+    let mut all = vec![simulated().await];
+    match real().await {
+        Some(stage) => all.push(stage),
+        None => eprintln!("{rule}: NOT run on a real cluster, WSDASH_E2E_KUBECONFIG is not set"),
+    }
+    for stage in &mut all {
+        stage.furnish(rule, replicas).await;
+    }
+    all
+}
+
+/// Only the real cluster, for faults that only it has.
+pub(crate) async fn real_stage(rule: &str, replicas: i64) -> Option<Stage> {
+    let Some(mut stage) = real().await else {
+        eprintln!("{rule}: NOT run, it needs a real cluster: WSDASH_E2E_KUBECONFIG is not set");
+        return None;
+    };
+    stage.furnish(rule, replicas).await;
+    Some(stage)
+}
+
+async fn simulated() -> Stage {
+    let options = demo::Options {
+        speed: 2.0,
+        ..demo::Options::default()
+    };
+    let running = demo::start(options).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, running.kubeconfig()).unwrap();
+    Stage {
+        name: "simulated",
+        namespace: String::new(),
+        size: "2Gi",
+        image: "example.com/workspace:test",
+        client: client(&running.kubeconfig()).await,
+        kubeconfig,
+        folder,
+        _running: Some(running),
+    }
+}
+
+async fn real() -> Option<Stage> {
+    let kubeconfig = PathBuf::from(std::env::var_os("WSDASH_E2E_KUBECONFIG")?);
+    let text = std::fs::read_to_string(&kubeconfig).unwrap();
+    Some(Stage {
+        name: "real",
+        namespace: String::new(),
+        size: "600Mi",
+        image: "localhost/workspace:test",
+        client: client(&text).await,
+        kubeconfig,
+        folder: tempfile::tempdir().unwrap(),
+        _running: None,
+    })
+}
+
+impl Stage {
+    async fn furnish(&mut self, rule: &str, replicas: i64) {
+        self.namespace = format!("act-{rule}-{}", std::process::id());
+        let namespace = json!({"metadata": {"name": self.namespace}});
+        let (code, body) = self.call("POST", "/api/v1/namespaces", &namespace).await;
+        assert_eq!(code, 201, "{body}");
+        let account = self.path("/api/v1", "serviceaccounts/default");
+        self.until("the namespace has its account", &account, |code, _| {
+            code == 200
+        })
+        .await;
+        let set = self.set(replicas);
+        let (code, body) = self
+            .call("POST", &self.path("/apis/apps/v1", "statefulsets"), &set)
+            .await;
+        assert_eq!(code, 201, "{body}");
+        self.ready(replicas).await;
+    }
+
+    pub(crate) async fn ready(&self, replicas: i64) {
+        let path = self.path("/apis/apps/v1", "statefulsets/ide");
+        self.until("the set is ready", &path, |_, set| {
+            set["status"]["readyReplicas"] == json!(replicas)
+        })
+        .await;
+    }
+
+    fn set(&self, replicas: i64) -> Value {
+        let size = if self.name == "real" { "400Mi" } else { "1Gi" };
+        let template = |name: &str| {
+            json!({"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": size}}}})
+        };
+        json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "ide"}, "spec": {
+            "serviceName": "ide", "replicas": replicas, "podManagementPolicy": "Parallel",
+            "selector": {"matchLabels": {"app": "ide"}},
+            "template": {"metadata": {"labels": {"app": "ide"}}, "spec": {
+                "terminationGracePeriodSeconds": 1, "containers": [{
+                    "name": "main", "image": self.image, "imagePullPolicy": "IfNotPresent",
+                    "command": ["sh", "-c", "sleep 36000"],
+                    "volumeMounts": [{"name": "workspace", "mountPath": "/workspace"},
+                        {"name": "theia-config", "mountPath": "/home/theia/.theia"}]}]}},
+            "volumeClaimTemplates": [template("workspace"), template("theia-config")]}})
+    }
+
+    /// A path in the stage's namespace.
+    pub(crate) fn path(&self, version: &str, rest: &str) -> String {
+        format!("{version}/namespaces/{}/{rest}", self.namespace)
+    }
+
+    pub(crate) fn snapshots(&self) -> String {
+        self.path("/apis/snapshot.storage.k8s.io/v1", "volumesnapshots")
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.call_as(method, path, body, "application/json").await
+    }
+
+    pub(crate) async fn call_as(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        kind: &str,
+    ) -> (u16, Value) {
+        let bytes = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", kind)
+            .body(Body::from(bytes))
+            .unwrap();
+        let response = tokio::time::timeout(CEILING, self.client.send(request))
+            .await
+            .unwrap()
+            .unwrap();
+        let code = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let (code, body) = self.call("GET", path, &Value::Null).await;
+        assert_eq!(code, 200, "{path}: {body}");
+        body
+    }
+
+    pub(crate) async fn items(&self, path: &str) -> Vec<Value> {
+        self.get(path).await["items"].as_array().unwrap().clone()
+    }
+
+    /// Waits until what is at `path` fulfils the condition.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        path: &str,
+        condition: impl Fn(u16, &Value) -> bool,
+    ) -> Value {
+        let deadline = Instant::now() + CEILING;
+        loop {
+            let (code, body) = self.call("GET", path, &Value::Null).await;
+            if condition(code, &body) {
+                return body;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{}: {what} is still not so: {code} {body:#}",
+                self.name
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The binary, to be run in the stage's namespace.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wsdash"));
+        command
+            .args(["-n", &self.namespace])
+            .args(args)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("XDG_STATE_HOME", self.folder.path())
+            .env("XDG_CONFIG_HOME", self.folder.path())
+            .env("USER", "tester")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end: exit code, standard output, standard error.
+    pub(crate) async fn wsdash(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = self.command(args);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        said(&output)
+    }
+
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        self.command(args).spawn().unwrap()
+    }
+
+    /// The newest job of an action, as its journal tells it.
+    pub(crate) async fn job(&self, action: &str) -> Value {
+        let (code, out, err) = self.wsdash(&["jobs", "-o", "json"]).await;
+        assert_eq!(code, 0, "{err}");
+        let jobs: Value = serde_json::from_str(&out).unwrap();
+        let found = jobs
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|job| job["action"] == json!(action));
+        found
+            .unwrap_or_else(|| panic!("no job {action} in {jobs:#}"))
+            .clone()
+    }
+
+    /// The lines of the only journal, as far as they are whole.
+    pub(crate) fn journal(&self) -> Vec<Value> {
+        let folder = self.folder.path().join("wsdash/jobs");
+        let Some(file) = std::fs::read_dir(folder).ok().and_then(|mut f| f.next()) else {
+            return Vec::new();
+        };
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    pub(crate) fn forget_journals(&self) {
+        let _ = std::fs::remove_dir_all(self.folder.path().join("wsdash/jobs"));
+    }
+
+    /// What must hold after every test: no lease, no helper, and every claim bound to the volume
+    /// it had.
+    pub(crate) async fn inspect(&self, claims: &[(String, String)]) {
+        let leases = self.path("/apis/coordination.k8s.io/v1", "leases");
+        assert_eq!(
+            self.items(&leases).await,
+            Vec::<Value>::new(),
+            "{}",
+            self.name
+        );
+        let pods = self.items(&self.path("/api/v1", "pods")).await;
+        let strangers: Vec<&Value> = pods
+            .iter()
+            .map(|pod| &pod["metadata"]["name"])
+            .filter(|name| !name.as_str().unwrap().starts_with("ide-"))
+            .collect();
+        assert_eq!(strangers, Vec::<&Value>::new(), "{}", self.name);
+        assert_eq!(self.claims().await, claims, "{}", self.name);
+    }
+
+    /// Uid and volume of every claim, by name.
+    pub(crate) async fn claims(&self) -> Vec<(String, String)> {
+        let claims = self
+            .items(&self.path("/api/v1", "persistentvolumeclaims"))
+            .await;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut all: Vec<(String, String)> = claims
+            .iter()
+            .map(|c| (text(&c["metadata"]["uid"]), text(&c["spec"]["volumeName"])))
+            .collect();
+        all.sort();
+        all
+    }
+
+    pub(crate) async fn end(self) {
+        let path = format!("/api/v1/namespaces/{}", self.namespace);
+        self.call("DELETE", &path, &Value::Null).await;
+    }
+}
+
+pub(crate) fn said(output: &Output) -> (i32, String, String) {
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
