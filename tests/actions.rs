@@ -9,6 +9,8 @@
     reason = "a test fails by a panic, and says aloud what it did not run"
 )]
 
+#[path = "actions/faults.rs"]
+mod faults;
 #[path = "actions/interrupted.rs"]
 mod interrupted;
 #[path = "actions/rights.rs"]
@@ -17,7 +19,7 @@ mod rights;
 mod stage;
 
 use serde_json::{Value, json};
-use stage::{MERGE, Stage, stages};
+use stage::{MERGE, stages};
 
 #[tokio::test]
 async fn a_snapshot_takes_every_claim_as_one_set_and_undo_takes_it_back() {

@@ -193,9 +193,15 @@ pub(crate) fn check(
     } else {
         format!("{}/{}", resource.plural, target.sub)
     };
+    // rules name the group that was asked through, not the one that stores the object
+    let group = if target.modern_event {
+        "events.k8s.io"
+    } else {
+        resource.group
+    };
     let what = Attributes {
         verb,
-        group: resource.group,
+        group,
         resource: full,
         namespace: &target.namespace,
         name: &target.name,
@@ -213,7 +219,7 @@ pub(crate) fn check(
         &target.name,
         &format!(
             "User {:?} cannot {verb} resource {:?} in API group {:?} {scope}",
-            user.name, what.resource, resource.group
+            user.name, what.resource, what.group
         ),
     ))
 }

@@ -1,0 +1,274 @@
+//! What goes wrong on the way: the driver fails, the class cannot, the connection is cut.
+//!
+//! Faults of the driver are set with the real cluster's own tool, named by `WSDASH_E2E_CTL`.
+
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::stage::{Stage, real_stage, said, stages};
+
+/// A fault is one of the whole cluster: one test at a time.
+static FAULTS: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+
+/// A fault of the CSI driver, mended when it goes out of scope.
+struct Fault {
+    _turn: MutexGuard<'static, ()>,
+}
+
+fn ctl(args: &[&str]) -> bool {
+    let Some(tool) = std::env::var_os("WSDASH_E2E_CTL") else {
+        return false;
+    };
+    assert!(Command::new(tool).args(args).status().unwrap().success());
+    true
+}
+
+impl Fault {
+    /// `None` when there is no tool to set it with.
+    async fn of(call: &str, text: &str) -> Option<Self> {
+        let turn = FAULTS.lock().await;
+        if ctl(&["fault", call, text]) {
+            return Some(Self { _turn: turn });
+        }
+        eprintln!("{call}: NOT run, WSDASH_E2E_CTL does not name the tool that sets faults");
+        None
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        ctl(&["mend"]);
+    }
+}
+
+/// Waits until a wait of the running job says these words.
+async fn says(stage: &Stage, child: &mut Child, words: &str) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        let journal = stage.journal();
+        let is_said = |line: &Value| {
+            line["entry"] == json!("stage") && line["text"].as_str().unwrap().contains(words)
+        };
+        if journal.iter().any(is_said) {
+            return;
+        }
+        let ended = child.try_wait().unwrap();
+        assert!(
+            ended.is_none(),
+            "it ended before it said `{words}`: {journal:#?}"
+        );
+        assert!(
+            Instant::now() < deadline,
+            "it never said `{words}`: {journal:#?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn end_of(child: Child) -> (i32, String, String) {
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    said(&output.await.unwrap())
+}
+
+#[tokio::test]
+async fn a_snapshot_that_fails_is_told_from_one_that_copies_and_goes_on_when_it_is_mended() {
+    let Some(stage) = real_stage("snap-fault", 1).await else {
+        return;
+    };
+    let claims = stage.claims().await;
+    if let Some(fault) = Fault::of("CreateSnapshot", "no space left for snapshots").await {
+        let mut child = stage.spawn(&["snapshot", "ide-0", "--wait", "--yes"]);
+        says(&stage, &mut child, "no space left for snapshots").await;
+        drop(fault);
+        let (code, out, err) = end_of(child).await;
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(out.contains("proven to be of the disk"), "{out}");
+        stage.inspect(&claims).await;
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_resize_that_fails_says_so_and_may_be_lowered_to_what_is_possible() {
+    let Some(stage) = real_stage("size-fault", 1).await else {
+        return;
+    };
+    let claims = stage.claims().await;
+    if let Some(fault) = Fault::of("ControllerExpandVolume", "disk quota exceeded").await {
+        let mut child = stage.spawn(&["resize", "workspace-ide-0", "900Mi", "--yes"]);
+        says(&stage, &mut child, "disk quota exceeded").await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // the lease of the killed run expires; its own job may go on at once
+        let (code, out, err) = stage
+            .wsdash(&["resize", "workspace-ide-0", "1000Mi", "--dry-run"])
+            .await;
+        assert_eq!(code, 1, "{out}{err}");
+        assert!(err.contains("growing to 900Mi already"), "{err}");
+        let (code, out, _) = stage
+            .wsdash(&["resize", "workspace-ide-0", "500Mi", "--dry-run"])
+            .await;
+        assert_eq!(code, 0, "{out}");
+        assert!(out.contains("lowers a growth that is under way"), "{out}");
+        drop(fault);
+        let id = stage.journal()[0]["plan"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let (code, out, err) = stage.wsdash(&["resume", &id, "--yes"]).await;
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(out.contains("5/5"), "{out}");
+        stage.inspect(&claims).await;
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_grow_the_file_system_is_told_from_a_driver_that_cannot() {
+    let Some(stage) = real_stage("node-fault", 1).await else {
+        return;
+    };
+    let claims = stage.claims().await;
+    if let Some(fault) = Fault::of("NodeExpandVolume", "xfs_growfs: device busy").await {
+        let mut child = stage.spawn(&["resize", "workspace-ide-0", "900Mi", "--yes"]);
+        says(&stage, &mut child, "/5").await;
+        says(&stage, &mut child, "disk grown, the file system is next").await;
+        drop(fault);
+        let (code, out, err) = end_of(child).await;
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(out.contains("5/5"), "{out}");
+        stage.inspect(&claims).await;
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_class_that_cannot_expand_is_refused_by_name() {
+    let Some(stage) = real_stage("fixed", 1).await else {
+        return;
+    };
+    let claim = json!({"metadata": {"name": "fixed"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "storageClassName": "loop-fixed", "resources": {"requests": {"storage": "320Mi"}}}});
+    let path = stage.path("/api/v1", "persistentvolumeclaims");
+    assert_eq!(stage.call("POST", &path, &claim).await.0, 201);
+    let bound = stage
+        .until(
+            "the claim is bound",
+            &format!("{path}/fixed"),
+            |_, claim| claim["status"]["phase"] == json!("Bound"),
+        )
+        .await;
+    let (code, _, err) = stage.wsdash(&["resize", "fixed", "1Gi", "--yes"]).await;
+    assert_eq!(code, 1);
+    assert!(err.contains("class loop-fixed"), "{err}");
+    // the class keeps its volumes: this one is of the test, and goes with it
+    let volume = bound["spec"]["volumeName"].as_str().unwrap().to_owned();
+    let volume = format!("/api/v1/persistentvolumes/{volume}");
+    let policy = json!({"spec": {"persistentVolumeReclaimPolicy": "Delete"}});
+    stage
+        .call_as("PATCH", &volume, &policy, super::stage::MERGE)
+        .await;
+    stage
+        .call("DELETE", &format!("{path}/fixed"), &Value::Null)
+        .await;
+    stage
+        .until("the volume is gone", &volume, |code, _| code == 404)
+        .await;
+    stage.end().await;
+}
+
+/// Passes bytes on to the API server, until it is told to refuse and cut everything.
+struct Line {
+    address: String,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Line {
+    async fn to(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let cut = Arc::clone(&is_cut);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (server, cut) = (server.clone(), Arc::clone(&cut));
+                tokio::spawn(async move {
+                    if cut.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let Ok(mut far) = TcpStream::connect(&server).await else {
+                        return;
+                    };
+                    let watch = async {
+                        while !cut.load(Ordering::SeqCst) {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                    };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        () = watch => {}
+                    }
+                });
+            }
+        });
+        Self { address, is_cut }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_in_the_middle_is_waited_for_and_nothing_is_done_twice() {
+    for mut stage in stages("cut", 1).await {
+        let claims = stage.claims().await;
+        let text = std::fs::read_to_string(&stage.kubeconfig).unwrap();
+        let server = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("server: "))
+            .unwrap()
+            .trim_matches('"')
+            .to_owned();
+        let host = server.split("://").nth(1).unwrap().trim_end_matches('/');
+        let line = Line::to(host.to_owned()).await;
+        let through = stage.folder.path().join("through");
+        std::fs::write(&through, text.replace(host, &line.address)).unwrap();
+        stage.kubeconfig = through;
+
+        for step in 0..6 {
+            stage.forget_journals();
+            let mut child = stage.spawn(&["snapshot", "ide-0", "--wait", "--yes"]);
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let is_there =
+                |line: &Value| line["entry"] == json!("started") && line["step"] == json!(step);
+            while !stage.journal().iter().any(is_there) {
+                assert!(
+                    child.try_wait().unwrap().is_none(),
+                    "{}: over before step {step}",
+                    stage.name
+                );
+                assert!(Instant::now() < deadline);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            line.is_cut.store(true, Ordering::SeqCst);
+            // long enough for several tries, shorter than a lease is good for
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            line.is_cut.store(false, Ordering::SeqCst);
+            let (code, out, err) = end_of(child).await;
+            assert_eq!(code, 0, "{} step {step}: {out}{err}", stage.name);
+            let made = stage.items(&stage.snapshots()).await;
+            assert_eq!(made.len(), 2, "{} step {step}: {out}", stage.name);
+            stage.inspect(&claims).await;
+            let id = stage.journal()[0]["plan"]["id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
+            assert_eq!(code, 0, "{} step {step}: {out}{err}", stage.name);
+        }
+        stage.end().await;
+    }
+}
