@@ -226,16 +226,14 @@ async fn a_server_that_goes_away_in_the_middle_is_waited_for_and_nothing_is_done
     for mut stage in stages("cut", 1).await {
         let claims = stage.claims().await;
         let text = std::fs::read_to_string(&stage.kubeconfig).unwrap();
-        let server = text
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("server: "))
-            .unwrap()
-            .trim_matches('"')
-            .to_owned();
-        let host = server.split("://").nth(1).unwrap().trim_end_matches('/');
-        let line = Line::to(host.to_owned()).await;
+        let rest = text.split_once("://").unwrap().1;
+        let host: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || ".:-".contains(*c))
+            .collect();
+        let line = Line::to(host.clone()).await;
         let through = stage.folder.path().join("through");
-        std::fs::write(&through, text.replace(host, &line.address)).unwrap();
+        std::fs::write(&through, text.replace(&host, &line.address)).unwrap();
         stage.kubeconfig = through;
 
         for step in 0..6 {
