@@ -2,6 +2,7 @@
 //! draws at most once. Keys go before everything else. The only place that knows the terminal,
 //! the clock and the model at the same time; decides nothing.
 
+mod keys;
 mod session;
 mod shell;
 mod work;
@@ -10,8 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use crossterm::event::{Event, EventStream};
-use futures::{FutureExt as _, StreamExt as _};
+use crossterm::event::Event;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -22,6 +22,7 @@ use crate::cluster::connect::Target;
 use crate::config::Config;
 use crate::terminal::{self, Loan, Options, Signal, Signals, Terminal};
 use crate::ui::{self, Look};
+use keys::Keys;
 use session::{News, Session};
 use work::Work;
 
@@ -71,7 +72,7 @@ pub async fn run(start: Start) -> Result<u8> {
         inbox,
         model,
         look,
-        keys: Some(EventStream::new()),
+        keys: Some(Keys::read()),
     };
     dashboard.run(&mut terminal, &mut signals).await
 }
@@ -85,7 +86,7 @@ struct Dashboard {
     model: Model,
     look: Look,
     /// `None` while somebody else has the terminal.
-    keys: Option<EventStream>,
+    keys: Option<Keys>,
 }
 
 /// What woke the loop.
@@ -168,9 +169,7 @@ impl Dashboard {
     /// Everything that is there already, keys first, up to a bound: then a frame is due.
     async fn drain(&mut self, terminal: &mut Terminal) -> Result<()> {
         for _ in 0..BATCH {
-            while let Some(Some(Ok(event))) =
-                (self.keys.as_mut()).and_then(|keys| keys.next().now_or_never())
-            {
+            while let Some(Ok(event)) = self.keys.as_mut().and_then(Keys::take) {
                 self.event(event, terminal).await?;
             }
             let Some(msg) = self.inbox.try_recv().ok().or_else(|| self.session.take()) else {
@@ -250,13 +249,19 @@ impl Dashboard {
                 self.shell(&pod, container.as_deref(), terminal).await?;
             }
             Effect::Suspend => {
-                self.keys = None;
+                self.stop_keys().await;
                 terminal.suspend()?;
-                self.keys = Some(EventStream::new());
+                self.keys = Some(Keys::read());
             }
             Effect::Redraw => terminal.repaint()?,
         }
         Ok(())
+    }
+
+    async fn stop_keys(&mut self) {
+        if let Some(keys) = self.keys.take() {
+            keys.stop().await;
+        }
     }
 
     async fn shell(
@@ -269,11 +274,11 @@ impl Dashboard {
             return Ok(());
         };
         // Two readers of one terminal would share the keys between them.
-        self.keys = None;
+        self.stop_keys().await;
         let lent = terminal.lend(Loan::Raw)?;
         let ended = shell::run(&client, pod, container, &self.config.actions.shells).await;
         lent.take_back()?;
-        self.keys = Some(EventStream::new());
+        self.keys = Some(Keys::read());
         let size = terminal.size()?;
         app::update(&mut self.model, Msg::Resize(size.width, size.height));
         let told = match ended {

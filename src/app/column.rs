@@ -39,7 +39,7 @@ const fn number(id: &'static str, title: &'static str, width: (u16, u16), priori
 
 const WORKSPACES: &[Column] = &[
     column("namespace", "NAMESPACE", (10, 20), 5),
-    column("name", "WORKSPACE", (14, 36), 0),
+    column("name", "WORKSPACE", (18, 40), 0),
     column("user", "USER", (8, 22), 7),
     column("state", "STATE", (16, 20), 0),
     column("disk", "DISK", (10, 16), 1),
@@ -66,7 +66,7 @@ const FINDINGS: &[Column] = &[
 
 const CLAIMS: &[Column] = &[
     column("namespace", "NAMESPACE", (10, 20), 5),
-    column("name", "CLAIM", (20, 50), 0),
+    column("name", "CLAIM", (30, 50), 0),
     column("status", "STATUS", (11, 12), 0),
     column("disk", "DISK", (10, 16), 1),
     number("used", "USED", (9, 10), 3),
@@ -82,7 +82,7 @@ const CLAIMS: &[Column] = &[
 
 const SNAPSHOTS: &[Column] = &[
     column("namespace", "NAMESPACE", (10, 20), 5),
-    column("name", "SNAPSHOT", (20, 56), 0),
+    column("name", "SNAPSHOT", (26, 56), 0),
     column("claim", "CLAIM", (16, 44), 1),
     column("status", "STATUS", (10, 24), 0),
     number("size", "SIZE", (9, 10), 2),
@@ -95,7 +95,7 @@ const SNAPSHOTS: &[Column] = &[
 
 const PODS: &[Column] = &[
     column("namespace", "NAMESPACE", (10, 20), 5),
-    column("name", "POD", (16, 44), 0),
+    column("name", "POD", (22, 44), 0),
     number("ready", "READY", (5, 5), 0),
     column("status", "STATUS", (12, 24), 0),
     number("restarts", "RESTARTS", (8, 8), 1),
@@ -108,7 +108,7 @@ const PODS: &[Column] = &[
 
 const SETS: &[Column] = &[
     column("namespace", "NAMESPACE", (10, 20), 5),
-    column("name", "SET", (16, 44), 0),
+    column("name", "SET", (20, 44), 0),
     number("ready", "READY", (7, 9), 0),
     number("hurt", "HURT", (4, 5), 0),
     number("parked", "PARKED", (6, 6), 3),

@@ -52,6 +52,7 @@ pub struct Model {
     /// When the rows of the view were last computed as a whole, and whether anything that they
     /// depend on has changed since.
     pub(super) refreshed: Timestamp,
+    pub(super) judged: Timestamp,
     pub(super) stirred: bool,
 }
 
@@ -220,6 +221,7 @@ impl Model {
             drawn: Drawn::default(),
             quit: None,
             refreshed: now,
+            judged: now,
             stirred: true,
             place,
         }

@@ -9,11 +9,13 @@ mod typed;
 pub use pane::tabs;
 
 use jiff::SignedDuration;
+use strum::IntoEnumIterator as _;
 
 use super::effect::Effect;
 use super::listing::RowId;
 use super::model::{Focus, Level, Link, Model, Quit, View};
 use super::msg::Msg;
+use crate::domain::freshness::Freshness;
 use crate::domain::inventory::{Change, Touched, Unit};
 use crate::domain::key::Kind;
 use crate::domain::metric::Sampled;
@@ -120,12 +122,7 @@ fn mark(model: &mut Model, sampled: Sampled) {
 /// Follows every batch of messages, before the frame.
 pub fn settle(model: &mut Model) -> Vec<Effect> {
     let touched = model.inventory.take_touched();
-    let judged = model.board.refresh(
-        &mut model.inventory,
-        &model.metrics,
-        &model.policy,
-        model.now,
-    );
+    let judged = judge(model);
     let view = model.view;
     let mut changed: Vec<RowId> = Vec::new();
     let mut many = false;
@@ -172,9 +169,28 @@ pub fn settle(model: &mut Model) -> Vec<Effect> {
     pane::settle(model)
 }
 
+/// Judges what changed. While the first lists arrive, every kind that becomes complete has
+/// everything judged anew: then not more often than the eye sees.
+fn judge(model: &mut Model) -> Vec<Unit> {
+    if is_loading(model) && model.now.duration_since(model.judged) < CALM {
+        return Vec::new();
+    }
+    model.judged = model.now;
+    let inventory = &mut model.inventory;
+    (model.board).refresh(inventory, &model.metrics, &model.policy, model.now)
+}
+
+fn is_loading(model: &Model) -> bool {
+    let freshness = model.inventory.freshness();
+    Kind::iter().any(|kind| matches!(freshness.get(kind), Freshness::Syncing { .. }))
+}
+
 /// When [`settle`] has more to do although nothing comes in: at once while units wait to be
 /// judged, in a moment while a list or the pane waits. `None`: the next message is soon enough.
 pub fn unsettled(model: &Model) -> Option<SignedDuration> {
+    if is_loading(model) {
+        return Some(CALM);
+    }
     if model.board.is_pending() {
         return Some(SignedDuration::ZERO);
     }
