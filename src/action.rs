@@ -76,3 +76,6 @@ pub fn plan(seen: &Seen<'_>, request: &Request, jobs: &[Job]) -> Result<Plan, Re
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ async fn a_snapshot_takes_every_claim_as_one_set_and_undo_takes_it_back() {
             .as_str()
             .unwrap()
             .to_owned();
-        assert_eq!(label("wsdash.dev/run-id"), [id.clone()]);
+        assert_eq!(label("wsdash.dev/run-id"), std::slice::from_ref(&id));
 
         let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);

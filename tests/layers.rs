@@ -119,7 +119,7 @@ fn exactly_one_file_changes_a_cluster() {
         let product = text.split("#[cfg(test)]").next().unwrap();
         let mut lines = violations(product, MUTATIONS);
         // a text replaced in a text, and the reviews of `access`, which store nothing
-        lines.retain(|line| !(line.contains(".replace(") && !line.contains("Api")));
+        lines.retain(|line| !line.contains(".replace(") || line.contains("Api"));
         if name == Path::new("cluster/access.rs") {
             lines.retain(|line| !line.contains("http::Request::post(path)"));
         }

@@ -1,7 +1,6 @@
 //! kill −9 at every step of every action: resume ends what was begun, undo takes it back, and
 //! nothing is lost or done twice.
 
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -30,7 +29,7 @@ impl At {
 
 /// Runs and kills. Answers whether it was killed before its end.
 async fn killed(stage: &Stage, args: &[&str], at: At) -> bool {
-    let mut child: Child = stage.spawn(args);
+    let mut child = stage.spawn(args);
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if at.is_in(&stage.journal()) {

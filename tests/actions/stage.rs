@@ -312,7 +312,32 @@ impl Stage {
 
     pub(crate) async fn end(self) {
         let path = format!("/api/v1/namespaces/{}", self.namespace);
-        self.call("DELETE", &path, &Value::Null).await;
+        let (code, body) = self.call("DELETE", &path, &Value::Null).await;
+        assert_eq!(code, 200, "{body}");
+    }
+}
+
+impl Drop for Stage {
+    /// After a failure, too, nothing stays in a cluster that others use.
+    fn drop(&mut self) {
+        if self.name != "real" || self.namespace.is_empty() || !std::thread::panicking() {
+            return;
+        }
+        let namespace = self.namespace.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let text = std::env::var("WSDASH_E2E_KUBECONFIG").unwrap();
+                let client = client(&std::fs::read_to_string(text).unwrap()).await;
+                let path = format!("/api/v1/namespaces/{namespace}");
+                let request = http::Request::delete(path).body(Body::empty()).unwrap();
+                let _ = tokio::time::timeout(CEILING, client.send(request)).await;
+            });
+        });
+        let _ = thread.join();
     }
 }
 

@@ -88,12 +88,8 @@ impl Folder {
         lock(&file, &path)?;
         let text = read(&mut file, &path)?;
         let job = replay(&text, &path)?;
-        // a torn last line is cut off, so that the next one stands for itself
-        let whole = text.rfind('\n').map_or(0, |at| at + 1);
-        if whole < text.len() {
-            file.set_len(u64::try_from(whole).unwrap_or(u64::MAX))
-                .with_context(|| format!("mending the journal {}", path.display()))?;
-        }
+        mend(&mut file, &text, job.torn)
+            .with_context(|| format!("mending the journal {}", path.display()))?;
         let file = Arc::new(file);
         Ok((JournalFile { file, path }, job))
     }
@@ -175,6 +171,21 @@ fn lock(file: &File, path: &Path) -> Result<()> {
     }
 }
 
+/// Ends a journal that was cut off where its last whole line ends: what is torn goes, and a line
+/// that lacks nothing but its newline gets it.
+fn mend(file: &mut File, text: &str, torn: bool) -> std::io::Result<()> {
+    if text.is_empty() || text.ends_with('\n') {
+        return Ok(());
+    }
+    if torn {
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        file.set_len(u64::try_from(whole).unwrap_or(u64::MAX))?;
+    } else {
+        file.write_all(b"\n")?;
+    }
+    file.sync_data()
+}
+
 fn read(file: &mut File, path: &Path) -> Result<String> {
     let what = || format!("reading the journal {}", path.display());
     let length = file.metadata().with_context(what)?.len();
@@ -233,5 +244,53 @@ impl JournalFile {
                     self.path.display()
                 )
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_was_cut_off_takes_whole_lines_again() {
+        for (text, torn, mended) in [
+            ("{}\n{\"a", true, "{}\n"),
+            ("{}\n{}", false, "{}\n{}\n"),
+            ("{}\n", false, "{}\n"),
+            ("{\"a", true, ""),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("j");
+            std::fs::write(&path, text).unwrap();
+            let mut file = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .open(&path)
+                .unwrap();
+            mend(&mut file, text, torn).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), mended);
+        }
+    }
+
+    #[test]
+    fn a_journal_is_of_one_process_and_of_one_user() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::at(temp.path().join("jobs"));
+        let id = RunId("evict-20261121-000000-0001".to_owned());
+        let journal = folder.create(&id).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(journal.path()), 0o600);
+        assert_eq!(mode(temp.path().join("jobs").as_path()), 0o700);
+        assert!(folder.is_worked_on(&id));
+        assert!(folder.create(&id).is_err(), "an id is used once");
+        let error = folder.open(&id).unwrap_err();
+        let refusal = error.downcast_ref::<Refusal>().unwrap();
+        assert_eq!(refusal.kind, RefusalKind::Locked);
+        drop(journal);
+        assert!(!folder.is_worked_on(&id));
+        for name in ["../x", "", "a/b"] {
+            assert!(folder.read(&RunId(name.to_owned())).is_err(), "{name}");
+        }
     }
 }
