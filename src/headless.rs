@@ -22,9 +22,6 @@ use picture::Picture;
 /// Something that the answer needs could not be read.
 const UNKNOWN: u8 = 3;
 
-/// What no command reads yet, and every answer must say.
-const UNREAD: &str = "disk usage not known (metrics are not read yet)";
-
 /// Runs one command and answers the exit code.
 pub async fn run(cli: &Cli) -> Result<u8> {
     let flags = cli.global.overrides();
@@ -114,7 +111,8 @@ async fn look(cli: &Cli, loaded: &Loaded) -> Result<Picture> {
     let connection = connect(&target(&cli.global)?, Interaction::Allowed).await?;
     // One question with an answer of its own, so that a wrong token is one sentence and not six.
     connection.probe().await?;
-    Ok(Picture::take(&connection, loaded.config.policy()).await)
+    let config = std::sync::Arc::new(loaded.config.clone());
+    Ok(Picture::take(&connection, &config).await)
 }
 
 async fn list(cli: &Cli, loaded: &Loaded, get: &Get) -> Result<u8> {
@@ -144,6 +142,11 @@ async fn list(cli: &Cli, loaded: &Loaded, get: &Get) -> Result<u8> {
     for (kind, why) in picture.gaps() {
         warn(&format!("{}: {why}", kind.short()))?;
     }
+    if let Some(why) = picture.metrics_gap()
+        && matches!(get.kind, Kind::Workspaces | Kind::Claims | Kind::Findings)
+    {
+        warn(&format!("figures: {why}"))?;
+    }
     let needed = print::needed(get.kind);
     Ok(
         if needed
@@ -172,11 +175,12 @@ async fn check(cli: &Cli, loaded: &Loaded, format: TextFormat) -> Result<u8> {
         .max()
         .unwrap_or(0);
     let gaps = picture.gaps();
-    let code = if worst == 2 {
-        2
-    } else {
-        // Without the disks' usage the picture is incomplete, whatever else is known.
-        UNKNOWN
+    // What is not known proves nothing; what is known to be critical is so whatever else is.
+    let incomplete = picture.metrics_gap().is_some() || picture.is_incomplete();
+    let code = match worst {
+        2 => 2,
+        _ if incomplete => UNKNOWN,
+        worst => worst,
     };
     let word = ["OK", "WARNING", "CRITICAL", "UNKNOWN"][usize::from(code.min(UNKNOWN))];
     let tally = picture.board.tally();
@@ -191,7 +195,7 @@ async fn check(cli: &Cli, loaded: &Loaded, format: TextFormat) -> Result<u8> {
             "workspaces": picture.inventory.workspaces().len(),
             "findings": tally,
             "freshness": print::freshness(&picture),
-            "unread": UNREAD,
+            "metrics": print::metrics(&picture),
         }))?)?;
         return Ok(code);
     }
@@ -207,7 +211,10 @@ async fn check(cli: &Cli, loaded: &Loaded, format: TextFormat) -> Result<u8> {
     for (kind, why) in gaps {
         line = format!("{line}; {} not known ({why})", kind.short());
     }
-    say(&format!("{line}; {UNREAD}"))?;
+    if let Some(why) = picture.metrics_gap() {
+        line = format!("{line}; figures not known ({why})");
+    }
+    say(&line)?;
     Ok(code)
 }
 

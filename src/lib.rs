@@ -9,6 +9,7 @@ pub mod demo;
 pub mod domain;
 pub mod headless;
 pub mod logging;
+pub mod metrics;
 pub mod runbook;
 pub mod runtime;
 pub mod terminal;

@@ -24,7 +24,7 @@ use crate::terminal::{self, Loan, Options, Signal, Signals, Terminal};
 use crate::ui::{self, Look};
 use keys::Keys;
 use session::{News, Session};
-use work::Work;
+use work::{Back, Work};
 
 /// Answers of tasks that wait for the loop.
 const MESSAGES: usize = 64;
@@ -225,7 +225,21 @@ impl Dashboard {
                     self.work.fetch_yaml(client, of, kind, key);
                 }
             }
-            Effect::FetchChart { .. } | Effect::UseMetrics { .. } => {}
+            Effect::FetchChart {
+                of,
+                claims,
+                pod,
+                range,
+            } => {
+                if let Some(metrics) = self.session.metrics() {
+                    let back = Back {
+                        range,
+                        now: self.model.now,
+                    };
+                    self.work.fetch_chart(metrics, of, (claims, pod), back);
+                }
+            }
+            Effect::UseMetrics { candidate } => self.session.choose_metrics(candidate),
             Effect::FollowLogs { of } => {
                 if let Some(client) = self.session.client() {
                     self.work.follow_logs(client, of);

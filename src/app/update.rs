@@ -18,7 +18,7 @@ use super::msg::Msg;
 use crate::domain::freshness::Freshness;
 use crate::domain::inventory::{Change, Touched, Unit};
 use crate::domain::key::Kind;
-use crate::domain::metric::Sampled;
+use crate::domain::metric::{MetricsChange, Sampled};
 
 /// More changed rows than this, and the list is computed anew.
 const MANY: usize = 256;
@@ -52,12 +52,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.inventory.apply(change);
             model.stirred = true;
         }
-        Msg::Metrics(change) => {
-            for sampled in model.metrics.apply(change) {
-                mark(model, sampled);
-            }
-            model.stirred = true;
-        }
+        Msg::Metrics(change) => measure(model, change),
         Msg::Link(link) => {
             let lost = matches!(model.link, Link::Lost { .. } | Link::Failed { .. });
             if lost && link == Link::Up {
@@ -101,6 +96,25 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+fn measure(model: &mut Model, change: MetricsChange) {
+    if matches!(change, MetricsChange::Round { .. }) {
+        let inventory = &model.inventory;
+        model.metrics.retain(
+            |claim| inventory.claims.get(claim).is_some(),
+            |pod| inventory.pods.get(pod).is_some(),
+        );
+        model.stirred = true;
+    }
+    let was_live = model.metrics.is_live();
+    for sampled in model.metrics.apply(change) {
+        mark(model, sampled);
+    }
+    if model.metrics.is_live() != was_live {
+        // Only what is fresh makes a finding.
+        model.inventory.mark_all();
+    }
 }
 
 fn mark(model: &mut Model, sampled: Sampled) {

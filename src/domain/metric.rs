@@ -2,6 +2,7 @@
 //! never zero. Must not ask anybody: `metrics` polls and hands the answers in.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -132,23 +133,26 @@ impl Metrics {
             }
             MetricsChange::Round { disks, usages } => {
                 let mut changed = Vec::new();
-                for disk in self.disks.values_mut() {
-                    disk.fresh = false;
+                for key in renew(&mut self.disks, disks) {
+                    changed.push(Sampled::Claim(key));
                 }
-                for usage in self.usages.values_mut() {
-                    usage.fresh = false;
-                }
-                for (key, disk) in disks {
-                    changed.push(Sampled::Claim(key.clone()));
-                    self.disks.insert(key, disk);
-                }
-                for (key, usage) in usages {
-                    changed.push(Sampled::Pod(key.clone()));
-                    self.usages.insert(key, usage);
+                for key in renew(&mut self.usages, usages) {
+                    changed.push(Sampled::Pod(key));
                 }
                 changed
             }
         }
+    }
+
+    /// Drops what is about objects that are gone.
+    pub fn retain(&mut self, claim: impl Fn(&ObjectKey) -> bool, pod: impl Fn(&ObjectKey) -> bool) {
+        self.disks.retain(|key, _| claim(key));
+        self.usages.retain(|key, _| pod(key));
+    }
+
+    /// Whether somebody answers now.
+    pub const fn is_live(&self) -> bool {
+        matches!(self.state, MetricsState::Live { .. })
     }
 
     pub const fn state(&self) -> &MetricsState {
@@ -161,5 +165,139 @@ impl Metrics {
 
     pub fn usage(&self, pod: &ObjectKey) -> Option<&Usage> {
         self.usages.get(pod)
+    }
+}
+
+/// A sample that ages.
+trait Sample {
+    fn is_fresh(&self) -> bool;
+    fn grow_old(&mut self);
+    /// Whether a verdict or a cell would be the same, whatever the time.
+    fn says_the_same(&self, other: &Self) -> bool;
+}
+
+impl Sample for Disk {
+    fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    fn grow_old(&mut self) {
+        self.fresh = false;
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        let same = |a: f64, b: f64| (a - b).abs() <= self.capacity * 0.0005;
+        self.fresh == other.fresh
+            && self.full_in == other.full_in
+            && same(self.available, other.available)
+            && same(self.capacity, other.capacity)
+            && same(
+                self.inodes.unwrap_or(-1.0) * self.capacity,
+                other.inodes.unwrap_or(-1.0) * self.capacity,
+            )
+    }
+}
+
+impl Sample for Usage {
+    fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    fn grow_old(&mut self) {
+        self.fresh = false;
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        let near = |a: Option<f64>, b: Option<f64>, by: f64| match (a, b) {
+            (Some(a), Some(b)) => (a - b).abs() <= by,
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        self.fresh == other.fresh
+            && near(self.cpu, other.cpu, 0.005)
+            && near(
+                self.memory,
+                other.memory,
+                self.memory.unwrap_or(0.0) * 0.005,
+            )
+            && near(self.throttled, other.throttled, 0.005)
+            && near(self.restarts, other.restarts, 0.1)
+    }
+}
+
+/// Puts a round in the place of the one before. What it lacks is kept as the last that is known.
+fn renew<S: Sample>(
+    samples: &mut HashMap<ObjectKey, S>,
+    round: Vec<(ObjectKey, S)>,
+) -> Vec<ObjectKey> {
+    let old = std::mem::replace(samples, round.into_iter().collect());
+    let mut changed: Vec<ObjectKey> = samples
+        .iter()
+        .filter(|(key, new)| old.get(*key).is_none_or(|o| !o.says_the_same(new)))
+        .map(|(key, _)| key.clone())
+        .collect();
+    for (key, mut sample) in old {
+        if let Entry::Vacant(place) = samples.entry(key) {
+            if sample.is_fresh() {
+                sample.grow_old();
+                changed.push(place.key().clone());
+            }
+            place.insert(sample);
+        }
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(available: f64) -> Disk {
+        Disk {
+            capacity: 100.0,
+            available,
+            used: 100.0 - available,
+            inodes: None,
+            full_in: Forecast::Unknown,
+            at: Timestamp::UNIX_EPOCH,
+            source: Source::Prometheus,
+            fresh: true,
+        }
+    }
+
+    fn round(disks: &[(&str, f64)]) -> MetricsChange {
+        MetricsChange::Round {
+            disks: (disks.iter())
+                .map(|(name, available)| (ObjectKey::new("ns", *name), disk(*available)))
+                .collect(),
+            usages: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_round_lacks_is_the_last_that_is_known_and_never_zero() {
+        let mut metrics = Metrics::default();
+        metrics.apply(round(&[("a", 40.0), ("b", 50.0)]));
+        let changed = metrics.apply(round(&[("b", 50.0)]));
+        assert_eq!(changed, [Sampled::Claim(ObjectKey::new("ns", "a"))]);
+        let last = metrics.disk(&ObjectKey::new("ns", "a")).cloned();
+        assert_eq!(
+            last,
+            Some(Disk {
+                fresh: false,
+                ..disk(40.0)
+            })
+        );
+        assert_eq!(metrics.apply(round(&[("b", 50.0)])), []);
+        let back = metrics.apply(round(&[("a", 40.0), ("b", 50.0)]));
+        assert_eq!(back, [Sampled::Claim(ObjectKey::new("ns", "a"))]);
+    }
+
+    #[test]
+    fn a_file_system_without_size_is_not_full() {
+        let empty = Disk {
+            capacity: 0.0,
+            ..disk(0.0)
+        };
+        assert!(empty.share() < 0.01);
     }
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::connect::Connection;
 use crate::cluster::watch::{KINDS, Watch};
+use crate::config::Config;
 use crate::domain::board::Board;
+use crate::domain::freshness::Freshness;
 use crate::domain::inventory::Inventory;
 use crate::domain::key::Kind;
-use crate::domain::metric::Metrics;
+use crate::domain::metric::{Metrics, MetricsState};
 use crate::domain::policy::Policy;
+use crate::metrics::{Poll, Settings};
 
 #[derive(Debug)]
 pub(super) struct Picture {
@@ -25,7 +28,8 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    pub(super) async fn take(connection: &Connection, policy: Policy) -> Self {
+    pub(super) async fn take(connection: &Connection, config: &Arc<Config>) -> Self {
+        let policy = config.policy();
         // One page of each kind may wait here; a slower reader slows the lists down.
         let (changes, mut arriving) = mpsc::channel(KINDS.len());
         let shared = Arc::new(policy.clone());
@@ -44,19 +48,51 @@ impl Picture {
         }
         drop(changes);
         let mut inventory = Inventory::new(policy.claim_templates.clone());
-        while let Some(change) = arriving.recv().await {
-            inventory.apply(change);
-        }
+        let read = async {
+            while let Some(change) = arriving.recv().await {
+                inventory.apply(change);
+            }
+        };
+        let ((), metrics) = tokio::join!(read, read_metrics(connection, config));
         let mut picture = Self {
             at: Timestamp::now(),
             place: format!("{} @ {}", connection.namespace, connection.context),
             inventory,
-            metrics: Metrics::default(),
+            metrics,
             board: Board::default(),
             policy,
         };
         picture.judge();
         picture
+    }
+
+    /// Whether a verdict may lack something. An API that the cluster has not hides nothing.
+    pub(super) fn is_incomplete(&self) -> bool {
+        let freshness = self.inventory.freshness();
+        KINDS.into_iter().any(|kind| {
+            !matches!(
+                freshness.get(kind),
+                Freshness::Live | Freshness::Absent { .. } | Freshness::Off { .. }
+            )
+        })
+    }
+
+    /// What of the figures is missing, in words.
+    pub(super) fn metrics_gap(&self) -> Option<String> {
+        match self.metrics.state() {
+            MetricsState::Live { partial: None, .. } => None,
+            MetricsState::Never => Some("nobody answered".into()),
+            MetricsState::Live {
+                partial: Some(why), ..
+            }
+            | MetricsState::Stale { why, .. }
+            | MetricsState::Off { why } => Some(why.to_string()),
+            MetricsState::Denied { rule } => Some(format!("denied, {rule}")),
+            MetricsState::Choose { candidates } => Some(format!(
+                "several Prometheus services were found ({}); name one in [metrics.service]",
+                candidates.join(", ")
+            )),
+        }
     }
 
     fn judge(&mut self) {
@@ -82,4 +118,24 @@ impl Picture {
         };
         KINDS.into_iter().filter_map(gap).collect()
     }
+}
+
+/// One round of figures.
+async fn read_metrics(connection: &Connection, config: &Arc<Config>) -> Metrics {
+    let (changes, mut arriving) = mpsc::channel(4);
+    let (_choice, chosen) = watch::channel(None);
+    let settings = Settings {
+        config: Arc::clone(config),
+        client: connection.client.clone(),
+        namespace: connection.namespace.namespace().map(str::to_owned),
+    };
+    let poll = Poll::new(settings, changes, chosen);
+    let mut metrics = Metrics::default();
+    let read = async {
+        while let Some(change) = arriving.recv().await {
+            metrics.apply(change);
+        }
+    };
+    tokio::join!(poll.take(), read);
+    metrics
 }

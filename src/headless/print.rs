@@ -245,7 +245,7 @@ fn workspace(picture: &Picture, workspace: &Workspace) -> Line {
             format!("unknown ({})", kinds.join(", "))
         }
         Verdict::Parked => "parked".to_owned(),
-        Verdict::Fine => "ok, disk unknown".to_owned(),
+        Verdict::Fine => "ok".to_owned(),
     };
     let newest = inventory
         .claims_of(workspace)
@@ -332,6 +332,20 @@ pub(super) fn freshness(picture: &Picture) -> Value {
     )
 }
 
+/// What is known of the figures, as the JSON schema of the output has it.
+pub(super) fn metrics(picture: &Picture) -> Value {
+    use crate::domain::metric::MetricsState;
+    let state = match picture.metrics.state() {
+        MetricsState::Never => "never",
+        MetricsState::Live { .. } => "live",
+        MetricsState::Stale { .. } => "stale",
+        MetricsState::Off { .. } => "off",
+        MetricsState::Denied { .. } => "denied",
+        MetricsState::Choose { .. } => "choose",
+    };
+    json!({ "state": state, "why": picture.metrics_gap() })
+}
+
 /// The document of `-o json` and `-o yaml`.
 pub(super) fn document(picture: &Picture, what: What, table: &Table) -> Value {
     let item = |row: &Line| -> Value {
@@ -350,6 +364,7 @@ pub(super) fn document(picture: &Picture, what: What, table: &Table) -> Value {
         "at": picture.at.to_string(),
         "place": picture.place,
         "freshness": freshness(picture),
+        "metrics": metrics(picture),
         "items": table.rows.iter().map(item).collect::<Vec<_>>(),
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::Msg;
@@ -17,11 +17,14 @@ use crate::cluster::fault::Fault;
 use crate::cluster::feed::{Beat, Feed};
 use crate::config::Config;
 use crate::domain::inventory::Change;
+use crate::domain::metric::MetricsChange;
 use crate::domain::policy::Policy;
+use crate::metrics::{Poll, Settings};
 
 /// Pages that may wait for the screen; a slow screen slows the lists down.
 const CHANGES: usize = 32;
 const BEATS: usize = 8;
+const SAMPLES: usize = 4;
 /// Between two attempts to connect.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -37,6 +40,7 @@ pub(super) struct Session {
     /// Building the connection; the next attempt waits in it, too.
     building: Option<AbortOnDropHandle<()>>,
     reading: Option<Reading>,
+    candidate: Option<String>,
 }
 
 /// What reads one namespace.
@@ -44,6 +48,10 @@ struct Reading {
     _feed: Feed,
     changes: mpsc::Receiver<Change>,
     beats: mpsc::Receiver<Beat>,
+    samples: mpsc::Receiver<MetricsChange>,
+    /// Which of several Prometheus services was chosen.
+    choice: watch::Sender<Option<String>>,
+    _poll: AbortOnDropHandle<()>,
 }
 
 enum Attempt {
@@ -71,6 +79,7 @@ impl Session {
             arrived,
             building: None,
             reading: None,
+            candidate: None,
         };
         session.build();
         session
@@ -150,11 +159,40 @@ impl Session {
             &changes,
             beats,
         );
+        let (samples, sampled) = mpsc::channel(SAMPLES);
+        let (choice, chosen) = watch::channel(self.candidate.clone());
+        let settings = self.metrics_settings(connection);
+        let poll = Poll::new(settings, samples, chosen);
         self.reading = Some(Reading {
             _feed: feed,
             changes: changed,
             beats: beaten,
+            samples: sampled,
+            choice,
+            _poll: AbortOnDropHandle::new(tokio::spawn(poll.run())),
         });
+    }
+
+    fn metrics_settings(&self, connection: &Connection) -> Settings {
+        Settings {
+            config: Arc::clone(&self.config),
+            client: connection.client.clone(),
+            namespace: connection.namespace.namespace().map(str::to_owned),
+        }
+    }
+
+    /// What charts are read with.
+    pub(super) fn metrics(&self) -> Option<(Settings, Option<String>)> {
+        let connection = self.connection.as_ref()?;
+        Some((self.metrics_settings(connection), self.candidate.clone()))
+    }
+
+    /// Takes one of several Prometheus services, as long as the program runs.
+    pub(super) fn choose_metrics(&mut self, candidate: String) {
+        self.candidate = Some(candidate.clone());
+        if let Some(reading) = &self.reading {
+            reading.choice.send_replace(Some(candidate));
+        }
     }
 
     /// Waits for what happens next. Dropping the future loses nothing.
@@ -165,6 +203,9 @@ impl Session {
                     biased;
                     attempt = self.arrived.recv() => attempt,
                     Some(beat) = reading.beats.recv() => return News::Message(link(beat)),
+                    Some(change) = reading.samples.recv() => {
+                        return News::Message(Msg::Metrics(change));
+                    }
                     Some(change) = reading.changes.recv() => {
                         return News::Message(Msg::Cluster(change));
                     }
@@ -198,6 +239,9 @@ impl Session {
         let reading = self.reading.as_mut()?;
         if let Ok(beat) = reading.beats.try_recv() {
             return Some(link(beat));
+        }
+        if let Ok(change) = reading.samples.try_recv() {
+            return Some(Msg::Metrics(change));
         }
         reading.changes.try_recv().ok().map(Msg::Cluster)
     }

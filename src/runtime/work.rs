@@ -1,19 +1,23 @@
 //! What takes time and needs no terminal: reading one object, charts, logs. Each piece of work is
 //! one task with an owner here; a newer one of its sort ends the older.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::Msg;
-use crate::app::detail::{LogSource, LogState};
+use crate::app::detail::{Chart, Line, LogSource, LogState, Measure, Range};
 use crate::app::listing::RowId;
 use crate::cluster::exec::PodTarget;
 use crate::cluster::fault::Fault;
 use crate::cluster::logs::{self, LogEvent, LogRequest};
 use crate::cluster::object;
 use crate::domain::key::{Kind, ObjectKey, Text};
+use crate::metrics::{self, Found, Series, Settings, Wanted};
 
 /// Lines of the past that a log starts with.
 const TAIL: u32 = 1000;
@@ -23,6 +27,14 @@ pub(super) struct Work {
     messages: mpsc::Sender<Msg>,
     yaml: Option<AbortOnDropHandle<()>>,
     logs: Option<AbortOnDropHandle<()>>,
+    chart: Option<AbortOnDropHandle<()>>,
+}
+
+/// How far back from when a chart looks.
+#[derive(Clone, Copy)]
+pub(super) struct Back {
+    pub(super) range: Range,
+    pub(super) now: Timestamp,
 }
 
 impl Work {
@@ -31,6 +43,7 @@ impl Work {
             messages,
             yaml: None,
             logs: None,
+            chart: None,
         }
     }
 
@@ -38,6 +51,7 @@ impl Work {
     pub(super) fn stop(&mut self) {
         self.yaml = None;
         self.logs = None;
+        self.chart = None;
     }
 
     pub(super) fn fetch_yaml(&mut self, client: Client, of: RowId, kind: Kind, key: ObjectKey) {
@@ -47,6 +61,46 @@ impl Work {
             let result = result.map_err(|fault| sentence(&fault));
             // The loop is gone: then nobody looks.
             let _ = messages.send(Msg::Yaml { of, result }).await;
+        })));
+    }
+
+    /// Reads the lines of a chart; ceilings are the model's, which knows limits and capacities.
+    pub(super) fn fetch_chart(
+        &mut self,
+        (settings, candidate): (Settings, Option<String>),
+        of: RowId,
+        (claims, pod): (Vec<ObjectKey>, Option<ObjectKey>),
+        back: Back,
+    ) {
+        let messages = self.messages.clone();
+        let seconds = u64::try_from(back.range.seconds()).unwrap_or(3600);
+        let wanted = Wanted {
+            claims,
+            pod,
+            back: Duration::from_secs(seconds),
+            now: back.now,
+            limit: settings.config.metrics.range_timeout,
+        };
+        self.chart = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let result = match metrics::locate(&settings, candidate.as_deref()).await {
+                Ok(Found::One(endpoint)) => metrics::range(&endpoint, &wanted)
+                    .await
+                    .map(|lines| chart(back.range, lines))
+                    .map_err(|fault| sentence(&fault)),
+                Ok(Found::Several(_)) => {
+                    Err("several Prometheus services were found; M chooses".into())
+                }
+                Ok(Found::Nothing) => Err(
+                    "charts need a Prometheus, and none was found; set metrics.prometheus".into(),
+                ),
+                Ok(Found::Denied(rule)) => Err(format!(
+                    "no Prometheus may be looked for; the missing right is `{rule}`"
+                )
+                .into()),
+                Err(fault) => Err(sentence(&fault)),
+            };
+            // The loop is gone: then nobody looks.
+            let _ = messages.send(Msg::Chart { of, result }).await;
         })));
     }
 
@@ -88,6 +142,23 @@ impl Work {
 
     pub(super) fn stop_logs(&mut self) {
         self.logs = None;
+    }
+}
+
+fn chart(range: Range, lines: Vec<Series>) -> Chart {
+    let line = |series: Series| Line {
+        name: series.name,
+        measure: match series.measure {
+            metrics::Measure::DiskBytes => Measure::DiskBytes,
+            metrics::Measure::Cores => Measure::Cores,
+            metrics::Measure::MemoryBytes => Measure::MemoryBytes,
+        },
+        points: series.points,
+        ceiling: None,
+    };
+    Chart {
+        range,
+        lines: lines.into_iter().map(line).collect(),
     }
 }
 

@@ -175,9 +175,19 @@ fn events(model: &Model, look: &Look, row: &RowId, width: u16) -> Vec<Line<'stat
         ));
     }
     let objects = objects(model, row);
+    let name = row.name();
+    // Of a set's events only those that name this ordinal: the others are its neighbours'.
+    let is_ours = |kind: Kind, event: &Event| {
+        kind != Kind::Set
+            || !matches!(row, RowId::Workspace(_))
+            || event.message.split_whitespace().any(|w| w.ends_with(name))
+    };
     let mut events: Vec<&Event> = objects
         .iter()
-        .flat_map(|(kind, key)| model.inventory.events_of(*kind, key))
+        .flat_map(|(kind, key)| {
+            let found = model.inventory.events_of(*kind, key);
+            found.filter(|event| is_ours(*kind, event))
+        })
         .collect();
     events.sort_by_key(|event| std::cmp::Reverse(event.last));
     for event in events {

@@ -4,7 +4,9 @@ use jiff::SignedDuration;
 use strum::IntoEnumIterator as _;
 
 use crate::app::command::Id;
-use crate::app::detail::{Chart, Fetched, LogSource, LogState, MAX_LOG_LINES, Range, Tab};
+use crate::app::detail::{
+    Chart, Fetched, Line, LogSource, LogState, MAX_LOG_LINES, Measure, Range, Tab,
+};
 use crate::app::effect::Effect;
 use crate::app::listing::RowId;
 use crate::app::model::{Focus, Link, Model};
@@ -272,11 +274,34 @@ pub(super) fn take_yaml(model: &mut Model, of: RowId, result: Result<String, Tex
     }
 }
 
-pub(super) fn take_chart(model: &mut Model, of: RowId, result: Result<Chart, Text>) {
+pub(super) fn take_chart(model: &mut Model, of: RowId, mut result: Result<Chart, Text>) {
+    if let Ok(chart) = &mut result {
+        for line in &mut chart.lines {
+            line.ceiling = ceiling(model, line);
+        }
+    }
     let wanted = model.detail.range;
     let late = result.as_ref().is_ok_and(|chart| chart.range != wanted);
     if model.detail.chart.of() == Some(&of) && !late {
         model.detail.chart = fetched(model.now, of, result);
+    }
+}
+
+/// The line that must not be crossed: a claim's capacity, a pod's limit.
+fn ceiling(model: &Model, line: &Line) -> Option<f64> {
+    let pod = || model.inventory.pods.get(&model.pod_of_selection()?);
+    match line.measure {
+        Measure::Cores => Some(pod()?.cpu_limit?.as_f64()),
+        Measure::MemoryBytes => Some(pod()?.memory_limit?.as_f64()),
+        Measure::DiskBytes => {
+            let beside = match model.selected()? {
+                RowId::Object(_, key) => key.clone(),
+                _ => model.workspace_of_selection()?,
+            };
+            let claim = ObjectKey::new(beside.namespace, line.name.as_str());
+            let measured = model.metrics.disk(&claim).map(|disk| disk.capacity);
+            measured.or_else(|| Some(model.inventory.claims.get(&claim)?.capacity?.as_f64()))
+        }
     }
 }
 

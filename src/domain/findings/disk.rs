@@ -10,6 +10,7 @@ use crate::domain::claim::Claim;
 use crate::domain::finding::{Code, Explanation, Finding, Severity};
 use crate::domain::inventory::beside;
 use crate::domain::key::Kind;
+use crate::domain::metric::Forecast;
 use crate::domain::policy::Policy;
 use crate::domain::quantity::human_bytes;
 
@@ -36,8 +37,22 @@ impl Disk {
     }
 }
 
-fn disk_of(_case: &Case<'_>, _claim: &Claim) -> Option<Disk> {
-    None
+fn disk_of(case: &Case<'_>, claim: &Claim) -> Option<Disk> {
+    let disk = case.metrics.disk(&claim.meta.key)?;
+    Some(Disk {
+        capacity: disk.capacity,
+        available: disk.available,
+        inodes: disk.inodes,
+        full_in: match disk.full_in {
+            Forecast::In(left) => Some(left),
+            Forecast::Unknown | Forecast::Never => None,
+        },
+        at: disk.at,
+        fresh: disk.fresh && case.metrics.is_live(),
+        source: disk.source.into(),
+    })
+    // A file system without size has no share in use.
+    .filter(|disk| disk.capacity > 0.0)
 }
 
 pub(super) fn judge(case: &Case<'_>, claim: &Claim, found: &mut Vec<Finding>) {

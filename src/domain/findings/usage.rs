@@ -27,8 +27,17 @@ pub(super) struct Usage {
     pub(super) source: &'static str,
 }
 
-fn usage_of(_case: &Case<'_>, _pod: &Pod) -> Option<Usage> {
-    None
+fn usage_of(case: &Case<'_>, pod: &Pod) -> Option<Usage> {
+    let usage = case.metrics.usage(&pod.meta.key)?;
+    Some(Usage {
+        cpu: usage.cpu,
+        memory: usage.memory,
+        throttled: usage.throttled,
+        restarts: usage.restarts,
+        at: usage.at,
+        fresh: usage.fresh && case.metrics.is_live(),
+        source: usage.source.into(),
+    })
 }
 
 pub(super) fn judge(case: &Case<'_>, pod: &Pod, found: &mut Vec<Finding>) {

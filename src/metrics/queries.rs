@@ -1,0 +1,136 @@
+//! Every query, in one place. Sources: kubelet's volume statistics, cAdvisor, kube-state-metrics;
+//! thresholds and the forecast after kubernetes-mixin's `KubePersistentVolumeFillingUp`. During a
+//! pod's move two nodes may report one claim for some minutes, so everything is aggregated.
+
+use std::time::Duration;
+
+/// What one round asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumIter, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub(super) enum Query {
+    Available,
+    Capacity,
+    Used,
+    Inodes,
+    /// When the volume statistics were read: an instant query also answers what is minutes old.
+    ReadAt,
+    Cpu,
+    Memory,
+    Throttled,
+    Restarts,
+    /// Bytes a second by which the free space shrinks.
+    Shrinking,
+    /// Points within the forecast's past.
+    Points,
+    /// Changes of the capacity within it: a resize, after which the past says nothing.
+    Resizes,
+}
+
+impl Query {
+    /// Slow to change and dear to compute: asked every few rounds.
+    pub(super) const fn is_forecast(self) -> bool {
+        matches!(self, Self::Shrinking | Self::Points | Self::Resizes)
+    }
+
+    /// PromQL over one namespace, or all.
+    pub(super) fn text(self, namespace: Option<&str>, past: Duration) -> String {
+        let past = past.as_secs().max(60);
+        let claims = "namespace,persistentvolumeclaim";
+        let of = |name: &str| format!("kubelet_volume_stats_{name}{}", matcher(namespace, ""));
+        let container = matcher(namespace, r#"container!="",container!="POD""#);
+        let available = of("available_bytes");
+        let capacity = of("capacity_bytes");
+        match self {
+            Self::Available => format!("min by ({claims}) ({available})"),
+            Self::Capacity => format!("max by ({claims}) ({capacity})"),
+            Self::Used => format!("max by ({claims}) ({})", of("used_bytes")),
+            Self::Inodes => format!(
+                "1 - min by ({claims}) ({}) / (max by ({claims}) ({}) > 0)",
+                of("inodes_free"),
+                of("inodes"),
+            ),
+            Self::ReadAt => format!("max by ({claims}) (timestamp({available}))"),
+            Self::Cpu => format!(
+                "sum by (namespace,pod) (rate(container_cpu_usage_seconds_total{container}[5m]))"
+            ),
+            Self::Memory => {
+                format!("sum by (namespace,pod) (container_memory_working_set_bytes{container})")
+            }
+            Self::Throttled => format!(
+                "sum by (namespace,pod) (increase(container_cpu_cfs_throttled_periods_total{container}[5m])) \
+                 / (sum by (namespace,pod) (increase(container_cpu_cfs_periods_total{container}[5m])) > 0)"
+            ),
+            Self::Restarts => format!(
+                "sum by (namespace,pod) (increase(kube_pod_container_status_restarts_total{}[1h]))",
+                matcher(namespace, "")
+            ),
+            Self::Shrinking => format!("max by ({claims}) (-deriv({available}[{past}s]))"),
+            Self::Points => format!("max by ({claims}) (count_over_time({available}[{past}s]))"),
+            Self::Resizes => format!("max by ({claims}) (changes({capacity}[{past}s]))"),
+        }
+    }
+}
+
+/// Used bytes of one claim over time.
+pub(super) fn used_of_claim(namespace: &str, claim: &str) -> String {
+    let claim = format!("persistentvolumeclaim=\"{}\"", escape(claim));
+    let matcher = matcher(Some(namespace), &claim);
+    format!("max(kubelet_volume_stats_used_bytes{matcher})")
+}
+
+/// CPU of one pod over time; the window follows the step so that no point is skipped.
+pub(super) fn cpu_of_pod(namespace: &str, pod: &str, step: Duration) -> String {
+    let window = step.as_secs().max(300);
+    let matcher = matcher(Some(namespace), &of_pod(pod));
+    format!("sum(rate(container_cpu_usage_seconds_total{matcher}[{window}s]))")
+}
+
+pub(super) fn memory_of_pod(namespace: &str, pod: &str) -> String {
+    let matcher = matcher(Some(namespace), &of_pod(pod));
+    format!("sum(container_memory_working_set_bytes{matcher})")
+}
+
+fn of_pod(pod: &str) -> String {
+    format!(r#"pod="{}",container!="",container!="POD""#, escape(pod))
+}
+
+fn matcher(namespace: Option<&str>, more: &str) -> String {
+    let namespace = namespace.map(|n| format!("namespace=\"{}\"", escape(n)));
+    let parts: Vec<&str> = [namespace.as_deref(), Some(more)]
+        .into_iter()
+        .flatten()
+        .filter(|p| !p.is_empty())
+        .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", parts.join(","))
+    }
+}
+
+/// A label value cannot end its quotes.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_change_the_query() {
+        let query = used_of_claim("ns", "a\"} or up{x=\"");
+        assert!(
+            query.contains(r#"persistentvolumeclaim="a\"} or up{x=\"""#),
+            "{query}"
+        );
+    }
+
+    #[test]
+    fn all_namespaces_have_no_empty_matcher() {
+        let query = Query::Available.text(None, Duration::from_secs(3600));
+        assert!(!query.contains("{}"), "{query}");
+    }
+}
