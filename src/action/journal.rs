@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::call::Probe;
 use super::plan::{Do, Plan, RunId, Step};
 
 /// One line.
@@ -267,13 +268,18 @@ impl Job {
         }
     }
 
-    /// Whether any call may have changed the cluster.
+    /// Whether any call may have changed something: a command that does no harm and has nothing
+    /// to take back changes nothing.
     pub fn has_acted(&self) -> bool {
+        let changes = |step: &Step| match &step.what {
+            Do::Call { probe, .. } => *probe != Probe::Harmless || !step.undo.is_empty(),
+            _ => false,
+        };
         self.plan
             .steps
             .iter()
             .zip(&self.steps)
-            .any(|(step, progress)| step.mutates() && progress.may_have_happened())
+            .any(|(step, progress)| changes(step) && progress.may_have_happened())
     }
 
     /// Where to go on: the first step that is not behind us, or the look ([`Do::Reread`]) before

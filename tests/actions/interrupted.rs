@@ -58,6 +58,14 @@ async fn resumed(stage: &Stage, at: At) -> (i32, String, String) {
     ended
 }
 
+/// Whether the journal says that a snapshot may have been made.
+fn has_acted(stage: &Stage) -> bool {
+    stage.journal().iter().any(|line| {
+        let step = line["id"].as_str().unwrap_or_default();
+        line["entry"] == json!("started") && step.starts_with("snapshot-")
+    })
+}
+
 fn journal_id(stage: &Stage) -> String {
     stage.journal()[0]["plan"]["id"]
         .as_str()
@@ -93,10 +101,13 @@ async fn a_snapshot_killed_anywhere_is_undone_to_the_last_piece() {
         for at in points(4) {
             stage.forget_journals();
             killed(&stage, &["snapshot", "ide-0", "--yes"], at).await;
-            // the killed run's lease still stands until it has expired: resume takes it at once
+            // the lease of the killed run still stands: its own undo takes it over at once
             let id = journal_id(&stage);
-            let (code, out, err) = stage.wsdash(&["resume", &id, "--yes"]).await;
-            assert!(code == 0 || err.contains("is done"), "{out}{err}");
+            if !has_acted(&stage) {
+                let (code, _, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
+                assert_eq!(code, 2, "{} {at:?}: {err}", stage.name);
+                resumed(&stage, at).await;
+            }
             let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
             assert_eq!(code, 0, "{} {at:?}: {out}{err}", stage.name);
             assert_eq!(stage.items(&stage.snapshots()).await.len(), 0, "{at:?}");
@@ -151,6 +162,45 @@ async fn an_eviction_killed_anywhere_ends_the_session_once() {
             let evicted = stage.journal();
             let subject = &evicted[0]["plan"]["subjects"][0]["uid"];
             assert_eq!(*subject, before);
+            stage.inspect(&claims).await;
+        }
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_undo_killed_anywhere_is_resumed_to_its_end() {
+    for stage in stages("kill-back", 1).await {
+        let claims = stage.claims().await;
+        for at in points(4) {
+            stage.forget_journals();
+            let (code, out, err) = stage.wsdash(&["snapshot", "ide-0", "--yes"]).await;
+            assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+            let id = journal_id(&stage);
+            let before = stage.journals();
+            let mut child = stage.spawn(&["undo", &id, "--yes"]);
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while child.try_wait().unwrap().is_none() {
+                assert!(Instant::now() < deadline, "{at:?}");
+                let undo = stage
+                    .journals()
+                    .into_iter()
+                    .find(|(name, _)| !before.iter().any(|(before, _)| before == name));
+                if undo.is_some_and(|(_, lines)| at.is_in(&lines)) {
+                    child.kill().unwrap();
+                    child.wait().unwrap();
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let undo = stage.job("undo").await;
+            if undo["state"] != json!("done") {
+                let id = undo["id"].as_str().unwrap();
+                let (code, out, err) = stage.wsdash(&["resume", id, "--yes"]).await;
+                assert_eq!(code, 0, "{} {at:?}: {out}{err}", stage.name);
+            }
+            assert_eq!(stage.job("snapshot").await["state"], "undone", "{at:?}");
+            assert_eq!(stage.items(&stage.snapshots()).await.len(), 0, "{at:?}");
             stage.inspect(&claims).await;
         }
         stage.end().await;

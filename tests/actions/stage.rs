@@ -262,13 +262,24 @@ impl Stage {
 
     /// The lines of the only journal, as far as they are whole.
     pub(crate) fn journal(&self) -> Vec<Value> {
+        self.journals()
+            .pop()
+            .map(|(_, lines)| lines)
+            .unwrap_or_default()
+    }
+
+    /// The lines of every journal by file name.
+    pub(crate) fn journals(&self) -> Vec<(String, Vec<Value>)> {
         let folder = self.folder.path().join("wsdash/jobs");
-        let Some(file) = std::fs::read_dir(folder).ok().and_then(|mut f| f.next()) else {
-            return Vec::new();
-        };
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
-        text.lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        files
+            .map(|file| {
+                let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+                let lines = text.lines();
+                let lines = lines.filter_map(|line| serde_json::from_str(line).ok());
+                let name = file.file_name().to_string_lossy().into_owned();
+                (name, lines.collect())
+            })
             .collect()
     }
 

@@ -63,17 +63,19 @@ fn micros(at: Timestamp) -> String {
 
 impl Leases {
     /// Takes all of them, in order of name so that two runs never wait for each other, or none.
+    /// Those of `dead`, a job whose process is surely gone, are taken over at once.
     pub(super) async fn take(
         caller: &Caller,
         workspaces: &[ObjectKey],
         run: &RunId,
+        dead: Option<&RunId>,
     ) -> Result<Self, NotHeld> {
         let mut keys: Vec<ObjectKey> = workspaces.iter().map(name).collect();
         keys.sort();
         keys.dedup();
         let mut held: Vec<Held> = Vec::new();
         for key in keys {
-            match take_one(caller, &key, run).await {
+            match take_one(caller, &key, run, dead).await {
                 Ok(lease) => held.push(Held {
                     key,
                     lease,
@@ -143,7 +145,12 @@ impl Leases {
     }
 }
 
-async fn take_one(caller: &Caller, key: &ObjectKey, run: &RunId) -> Result<Value, NotHeld> {
+async fn take_one(
+    caller: &Caller,
+    key: &ObjectKey,
+    run: &RunId,
+    dead: Option<&RunId>,
+) -> Result<Value, NotHeld> {
     let failed = |fault| NotHeld::Failed(fault);
     // a handful of rounds: each ends with the lease, a living holder, or a race that somebody won
     for _ in 0..5 {
@@ -157,7 +164,8 @@ async fn take_one(caller: &Caller, key: &ObjectKey, run: &RunId) -> Result<Value
             }),
             Some(lease) => {
                 let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
-                if holder != run.as_str() && !holder.is_empty() {
+                let is_free = holder.is_empty() || dead.is_some_and(|dead| dead.as_str() == holder);
+                if holder != run.as_str() && !is_free {
                     stands_still(caller, key, lease).await?;
                 }
                 let mut lease = lease.clone();

@@ -16,7 +16,7 @@ use super::walk::Walk;
 use crate::action::journal::{Entry, Job, Record};
 use crate::action::plan::{Do, Place, Plan, RunId, Step};
 use crate::action::refusal::{Refusal, RefusalKind};
-use crate::action::request::Request;
+use crate::action::request::{ActionName, Request};
 use crate::action::seen::{Seen, Settings};
 use crate::action::{self, Right};
 use crate::cluster::access::{Access, Rule, Verdict};
@@ -179,6 +179,13 @@ impl Performer {
                     Ok(_) => Some(Ok(())),
                     // it is about what an earlier call of the same plan makes
                     Err(fault) if fault.kind == FaultKind::NotFound && makes(plan, step) => None,
+                    // an undo looks first, and leaves alone what never came to be
+                    Err(fault)
+                        if plan.action == ActionName::Undo
+                            && matches!(fault.kind, FaultKind::NotFound | FaultKind::Conflict) =>
+                    {
+                        None
+                    }
                     Err(fault) => Some(Err(fault)),
                 }
             } else {
@@ -201,7 +208,13 @@ impl Performer {
         cancel: CancellationToken,
     ) -> Result<Job> {
         self.is_here(&plan)?;
-        let leases = self.take_leases(&plan).await?;
+        // an undo owns the journal of what it takes back: its process is surely dead
+        let undone = match &plan.request {
+            Request::Undo { job } => Some(self.folder.open(&RunId(job.clone()))?),
+            _ => None,
+        };
+        let dead = undone.as_ref().map(|(_, job)| job.plan.id.clone());
+        let leases = self.take_leases(&plan, dead.as_ref()).await?;
         let plan = match self.confirm(&plan).await {
             Ok(plan) => plan,
             Err(error) => {
@@ -223,7 +236,13 @@ impl Performer {
             anyhow::Ok((file, job))
         };
         match started.await {
-            Ok((file, job)) => Box::pin(self.carry(file, job, leases, progress, cancel)).await,
+            Ok((file, job)) => {
+                let job = Box::pin(self.carry(file, job, leases, progress, cancel)).await?;
+                if let Some((file, _)) = undone {
+                    mark_undone(&file, &job).await?;
+                }
+                Ok(job)
+            }
             Err(error) => {
                 leases.release().await;
                 Err(error)
@@ -254,12 +273,21 @@ impl Performer {
                 "there is nothing to resume",
             ));
         }
-        let leases = self.take_leases(&job.plan).await?;
-        Box::pin(self.carry(file, job, leases, progress, cancel)).await
+        let undone = match &job.plan.request {
+            Request::Undo { job } => Some(self.folder.open(&RunId(job.clone()))?),
+            _ => None,
+        };
+        let dead = undone.as_ref().map(|(_, job)| job.plan.id.clone());
+        let leases = self.take_leases(&job.plan, dead.as_ref()).await?;
+        let job = Box::pin(self.carry(file, job, leases, progress, cancel)).await?;
+        if let Some((file, _)) = undone {
+            mark_undone(&file, &job).await?;
+        }
+        Ok(job)
     }
 
-    async fn take_leases(&self, plan: &Plan) -> Result<Leases> {
-        match Leases::take(&self.caller, &plan.locks, &plan.id).await {
+    async fn take_leases(&self, plan: &Plan, dead: Option<&RunId>) -> Result<Leases> {
+        match Leases::take(&self.caller, &plan.locks, &plan.id, dead).await {
             Ok(leases) => Ok(leases),
             Err(NotHeld::Refused(refusal)) => bail!(refusal),
             Err(NotHeld::Failed(fault)) => bail!(fault),
@@ -332,15 +360,6 @@ impl Performer {
             job.take(&record);
             let _ = progress.send(record).await;
         }
-        if job.is_done()
-            && let Request::Undo { job: undone } = &job.plan.request
-        {
-            let (file, _) = self.folder.open(&RunId(undone.clone()))?;
-            let by = job.plan.id.clone();
-            let at = Timestamp::now();
-            let entry = Entry::Undone { by };
-            file.write(&Record { at, entry }).await?;
-        }
         Ok(job)
     }
 
@@ -355,6 +374,17 @@ impl Performer {
     pub(super) fn by(&self) -> &str {
         &self.by
     }
+}
+
+/// Writes into the journal of a job that another one took it back.
+async fn mark_undone(undone: &JournalFile, by: &Job) -> Result<()> {
+    if !by.is_done() {
+        return Ok(());
+    }
+    let at = Timestamp::now();
+    let by = by.plan.id.clone();
+    let entry = Entry::Undone { by };
+    undone.write(&Record { at, entry }).await
 }
 
 /// Whether an earlier step of the plan makes the object that this one is about.
