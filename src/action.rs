@@ -14,6 +14,7 @@ pub mod condition;
 pub mod evict;
 pub mod guard;
 pub mod journal;
+pub mod kubectl;
 pub mod plan;
 pub mod refusal;
 pub mod request;

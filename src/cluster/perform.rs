@@ -12,6 +12,7 @@ mod look;
 pub mod run;
 mod walk;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -71,11 +72,24 @@ impl Answer {
 pub(crate) struct Caller {
     client: Client,
     limit: Duration,
+    clock: Clock,
 }
 
+/// What the time is in the cluster: ages of its objects are counted from it. Only a simulated
+/// cluster has another time than the computer.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 impl Caller {
-    pub(crate) const fn new(client: Client, limit: Duration) -> Self {
-        Self { client, limit }
+    pub(crate) fn new(client: Client, limit: Duration) -> Self {
+        Self {
+            client,
+            limit,
+            clock: Arc::new(Timestamp::now),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     pub(crate) const fn client(&self) -> &Client {

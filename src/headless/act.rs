@@ -18,7 +18,7 @@ use crate::action::journal::{End, Entry, Job, Record};
 use crate::action::plan::{Plan, RunId};
 use crate::action::request::{ActionName, Growth, Request};
 use crate::action::role;
-use crate::action::{Refusal, RefusalKind, Right, evict, resize, right, snapshot};
+use crate::action::{Refusal, RefusalKind, Right, evict, kubectl, resize, right, snapshot};
 use crate::cli::{Act, ActionFlags, Cli, RbacAction, Size, TextFormat};
 use crate::cluster::connect::{Connection, Environment, Interaction, connect};
 use crate::cluster::perform::{Folder, Performer, Tried};
@@ -295,7 +295,8 @@ fn tell_dry_run(plan: &Plan, missing: &[Right], tried: &[Tried], format: TextFor
             })
             .collect();
         let missing: Vec<String> = missing.iter().map(Right::to_string).collect();
-        let document = json!({"plan": plan, "missing_rights": missing, "server": verdicts});
+        let document = json!({"plan": plan, "missing_rights": missing, "server": verdicts,
+            "kubectl": kubectl::lines(plan)});
         say(&serde_json::to_string_pretty(&document)?)?;
         return Ok(code);
     }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use kube::core::{ObjectList, Request, params::ListParams};
 use serde_json::{Value, json};
 
@@ -162,7 +161,7 @@ async fn list(
 /// Reads what a condition needs and judges it.
 pub(super) async fn stand(caller: &Caller, condition: &Condition) -> Result<Standing, Fault> {
     let mut seen = Observed {
-        now: Timestamp::now(),
+        now: caller.now(),
         values: BTreeMap::new(),
         denied: BTreeMap::new(),
     };

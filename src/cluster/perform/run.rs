@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Caller;
 use super::file::{Folder, JournalFile};
 use super::lease::{Leases, NotHeld};
 use super::look::{self, Fresh};
 use super::walk::Walk;
+use super::{Caller, Clock};
 use crate::action::journal::{Entry, Job, Record};
 use crate::action::plan::{Do, Place, Plan, RunId, Step};
 use crate::action::refusal::{Refusal, RefusalKind};
@@ -74,6 +74,13 @@ impl Performer {
         }
     }
 
+    /// With the clock of a simulated cluster.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.caller.clock = clock;
+        self
+    }
+
     pub const fn folder(&self) -> &Folder {
         &self.folder
     }
@@ -89,7 +96,7 @@ impl Performer {
             |inventory| request.objects(inventory, &jobs),
         )
         .await?;
-        let now = Timestamp::now();
+        let now = self.caller.now();
         let metrics = Metrics::default();
         let seen = self.seen(&fresh, &metrics, run, now);
         Ok(action::plan(&seen, request, &jobs)?)
@@ -225,7 +232,7 @@ impl Performer {
         let started = async {
             let file = self.folder.create(&plan.id)?;
             let planned = Record {
-                at: Timestamp::now(),
+                at: self.caller.now(),
                 entry: Entry::Planned {
                     plan: Box::new(plan.clone()),
                 },
@@ -239,7 +246,7 @@ impl Performer {
             Ok((file, job)) => {
                 let job = Box::pin(self.carry(file, job, leases, progress, cancel)).await?;
                 if let Some((file, _)) = undone {
-                    mark_undone(&file, &job).await?;
+                    mark_undone(&file, &job, self.caller.now()).await?;
                 }
                 Ok(job)
             }
@@ -281,7 +288,7 @@ impl Performer {
         let leases = self.take_leases(&job.plan, dead.as_ref()).await?;
         let job = Box::pin(self.carry(file, job, leases, progress, cancel)).await?;
         if let Some((file, _)) = undone {
-            mark_undone(&file, &job).await?;
+            mark_undone(&file, &job, self.caller.now()).await?;
         }
         Ok(job)
     }
@@ -354,7 +361,7 @@ impl Performer {
             .collect();
         entries.push(Entry::Ended { end: end? });
         for entry in entries {
-            let at = Timestamp::now();
+            let at = self.caller.now();
             let record = Record { at, entry };
             file.write(&record).await?;
             job.take(&record);
@@ -377,11 +384,10 @@ impl Performer {
 }
 
 /// Writes into the journal of a job that another one took it back.
-async fn mark_undone(undone: &JournalFile, by: &Job) -> Result<()> {
+async fn mark_undone(undone: &JournalFile, by: &Job, at: Timestamp) -> Result<()> {
     if !by.is_done() {
         return Ok(());
     }
-    let at = Timestamp::now();
     let by = by.plan.id.clone();
     let entry = Entry::Undone { by };
     undone.write(&Record { at, entry }).await

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -98,7 +97,7 @@ impl Walk<'_> {
     /// Nothing goes on before the line is on the disk. A listener that is slow slows the job down;
     /// one that went away does not.
     async fn write(&mut self, entry: Entry) -> Result<()> {
-        let at = Timestamp::now();
+        let at = self.performer.caller().now();
         let record = Record { at, entry };
         self.file.write(&record).await?;
         self.job.take(&record);
@@ -272,7 +271,9 @@ impl Walk<'_> {
         };
         let metrics = Metrics::default();
         let run = &self.job.plan.id;
-        let seen = self.performer.seen(&fresh, &metrics, run, Timestamp::now());
+        let seen = self
+            .performer
+            .seen(&fresh, &metrics, run, self.performer.caller().now());
         if let Err(refusal) = guard.check(&seen) {
             return Ended::Failed(Reason::new(refusal.sentence, refusal.next));
         }
@@ -344,7 +345,7 @@ impl Walk<'_> {
                 reason: &reason,
                 text: &text,
                 warning,
-                at: Timestamp::now(),
+                at: self.performer.caller().now(),
             };
             if let Err(fault) = self.performer.caller().write_event(&note).await {
                 trouble = Some(fault);
