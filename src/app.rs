@@ -2,6 +2,8 @@
 //! Vec<Effect>`. Synchronous, without a clock and without input or output; `now` is in the
 //! model and effects are plain values, so a key script is a unit test.
 
+#[cfg(test)]
+pub(crate) mod build;
 pub mod column;
 pub mod command;
 pub mod detail;
@@ -14,6 +16,9 @@ pub mod modal;
 pub mod model;
 pub mod msg;
 mod update;
+
+#[cfg(test)]
+mod tests;
 
 pub use effect::Effect;
 pub use model::Model;

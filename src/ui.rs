@@ -13,6 +13,9 @@ mod summary;
 mod table;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -58,7 +61,27 @@ pub fn draw(model: &Model, look: &Look, frame: &mut Frame<'_>) -> Drawn {
         drawn.text_rows = shown.0;
         drawn.text_lines = shown.1;
     }
+    if look.ascii {
+        spell_in_ascii(frame.buffer_mut());
+    }
     drawn
+}
+
+/// What is left of other characters: marks of cut text, and names that the cluster gave.
+fn spell_in_ascii(buffer: &mut ratatui::buffer::Buffer) {
+    for cell in &mut buffer.content {
+        if !cell.symbol().is_ascii() {
+            let plain = match cell.symbol() {
+                "…" => "~",
+                "–" | "─" => "-",
+                "×" => "x",
+                "·" => ".",
+                "│" => "|",
+                _ => "?",
+            };
+            cell.set_symbol(plain);
+        }
+    }
 }
 
 #[derive(Default)]

@@ -56,7 +56,7 @@ const WORKSPACES: &[Column] = &[
 ];
 
 const FINDINGS: &[Column] = &[
-    column("severity", "SEVERITY", (12, 13), 1),
+    column("severity", "SEVERITY", (14, 14), 1),
     column("code", "FINDING", (14, 26), 0),
     column("subject", "SUBJECT", (18, 50), 0),
     column("workspace", "WORKSPACE", (14, 36), 3),

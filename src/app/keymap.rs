@@ -72,6 +72,12 @@ impl Chord {
         }
     }
 
+    /// As a terminal reports it.
+    #[cfg(test)]
+    pub(crate) const fn parts(self) -> (KeyCode, KeyModifiers) {
+        (self.code, self.modifiers)
+    }
+
     /// What was pressed. Terminals report shift with some characters and not with others.
     pub fn of(key: KeyEvent) -> Self {
         let mut modifiers = key.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT);

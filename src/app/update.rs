@@ -147,6 +147,8 @@ pub fn settle(model: &mut Model) -> Vec<Effect> {
         })),
         View::Findings => many = !judged.is_empty(),
         View::Jobs => {}
+        // What is hurt is known elsewhere than in the object itself.
+        _ if model.listing().only_hurt && !judged.is_empty() => many = true,
         _ => match view
             .kind()
             .and_then(|kind| Some((kind, touched.get(&kind)?)))

@@ -104,6 +104,7 @@ impl<'a> Brush<'a> {
                 self.model.metrics.usage(key).map(|u| (u.cpu, u.fresh)),
                 pod.and_then(|p| p.cpu_limit),
                 (self.model.policy.cpu_warn, self.model.policy.cpu_critical),
+                width,
             ),
             "memory" => self.share(
                 self.model.metrics.usage(key).map(|u| (u.memory, u.fresh)),
@@ -112,6 +113,7 @@ impl<'a> Brush<'a> {
                     self.model.policy.memory_warn,
                     self.model.policy.memory_critical,
                 ),
+                width,
             ),
             "snapshot" => self.newest_snapshot(key),
             "pod" => match pod {
@@ -195,15 +197,16 @@ impl<'a> Brush<'a> {
             .is_some_and(|w| !w.claims.is_empty());
         match worst {
             Some(disk) => self.disk(disk, width),
-            None if has_claims => self.no_data(),
+            None if has_claims => self.no_data(width),
             None => self.dash(),
         }
     }
 
-    fn no_data(self) -> Line<'static> {
+    fn no_data(self, width: u16) -> Line<'static> {
         let text = match self.model.metrics.state() {
             MetricsState::Never => "…",
             MetricsState::Off { .. } => "–",
+            _ if width < 7 => "?",
             _ => "no data",
         };
         self.say(
@@ -262,9 +265,10 @@ impl<'a> Brush<'a> {
         used: Option<(Option<f64>, bool)>,
         limit: Option<Quantity>,
         (warn, critical): (f64, f64),
+        width: u16,
     ) -> Line<'static> {
         let Some((Some(used), fresh)) = used else {
-            return self.no_data();
+            return self.no_data(width);
         };
         let Some(limit) = limit.map(Quantity::as_f64).filter(|l| *l > 0.0) else {
             return self.dash();
@@ -324,7 +328,7 @@ impl<'a> Brush<'a> {
                 .snapshots
                 .get(key)
                 .map(|s| self.snapshot(s, column)),
-            Kind::Pod => self.pod(key, column),
+            Kind::Pod => self.pod(key, column, width),
             Kind::Set => self.set(key, column),
             Kind::Volume => self.volume(key, column),
             Kind::Event => self.event(key, column),
@@ -342,8 +346,10 @@ impl<'a> Brush<'a> {
                 let good = claim.status() == "Bound";
                 self.say(claim.status(), if good { Role::Text } else { Role::Warn })
             }
-            "disk" => disk.map_or_else(|| self.no_data(), |d| self.disk(d, width)),
-            "used" => disk.map_or_else(|| self.no_data(), |d| self.plain(&human_bytes(d.used))),
+            "disk" => disk.map_or_else(|| self.no_data(width), |d| self.disk(d, width)),
+            "used" => {
+                disk.map_or_else(|| self.no_data(width), |d| self.plain(&human_bytes(d.used)))
+            }
             "size" => self.size(claim.capacity.or(claim.request)),
             "inodes" => match disk.and_then(|d| d.inodes) {
                 Some(share) => self.plain(&format!("{:.0}%", share * 100.0)),
@@ -406,7 +412,7 @@ impl<'a> Brush<'a> {
         }
     }
 
-    fn pod(self, key: &ObjectKey, column: &str) -> Option<Line<'static>> {
+    fn pod(self, key: &ObjectKey, column: &str, width: u16) -> Option<Line<'static>> {
         let pod = self.model.inventory.pods.get(key)?;
         let usage = self.model.metrics.usage(key);
         Some(match column {
@@ -424,11 +430,11 @@ impl<'a> Brush<'a> {
             "restarts" => self.plain(&pod.restarts.to_string()),
             "cpu" => match usage.and_then(|u| u.cpu) {
                 Some(cores) => self.plain(&format!("{:.0}m", cores * 1000.0)),
-                None => self.no_data(),
+                None => self.no_data(width),
             },
             "memory" => match usage.and_then(|u| u.memory) {
                 Some(bytes) => self.plain(&human_bytes(bytes)),
-                None => self.no_data(),
+                None => self.no_data(width),
             },
             "node" => self.or_dash(pod.node.as_deref()),
             "owner" => self.or_dash(pod.owner.as_ref().map(|o| &*o.name)),

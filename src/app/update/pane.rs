@@ -112,6 +112,8 @@ pub(super) fn settle(model: &mut Model) -> Vec<Effect> {
             now
         };
         model.detail.of = selected.map(|row| (row, since));
+        model.detail.yaml = Fetched::Nothing;
+        model.detail.chart = Fetched::Nothing;
         model.detail.container = None;
         model.detail.previous &= model.detail.tab == Tab::Logs;
         model.detail.scroll = 0;

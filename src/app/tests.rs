@@ -1,0 +1,314 @@
+//! Key scripts: what the keys do to the model, and what they ask for.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::build::{gone, key, model, model_of, press, settle_all, some_rows, type_text};
+use super::detail::{Fetched, Tab};
+use super::listing::RowId;
+use super::modal::Modal;
+use super::model::{Focus, View};
+use super::{Effect, Model, Msg, update};
+use crate::domain::build::{minutes_ago, pod, put};
+use crate::domain::inventory::Change;
+use crate::domain::key::Kind;
+
+fn names(model: &Model) -> Vec<&str> {
+    model.listing().rows.iter().map(RowId::name).collect()
+}
+
+fn selected(model: &Model) -> &str {
+    model.selected().map_or("nothing", RowId::name)
+}
+
+#[test]
+fn what_needs_somebody_comes_first() {
+    let model = model();
+    assert_eq!(names(&model), ["ide-1", "ide-0", "ide-2"]);
+    assert_eq!(selected(&model), "ide-1");
+}
+
+#[test]
+fn the_selection_stays_on_its_object_while_rows_move_around_it() {
+    let mut model = model();
+    press(&mut model, "j");
+    assert_eq!(selected(&model), "ide-0");
+    // ide-2 becomes the worst: it comes above, and the cursor stays.
+    put(
+        &mut model.inventory,
+        pod("ide-2")
+            .waits("CrashLoopBackOff")
+            .unready(minutes_ago(30)),
+    );
+    settle_all(&mut model);
+    assert_eq!(selected(&model), "ide-0");
+}
+
+#[test]
+fn a_row_that_goes_hands_the_cursor_to_the_one_in_its_place() {
+    let mut model = model_of(some_rows());
+    press(&mut model, "5 j");
+    let before = selected(&model).to_owned();
+    let RowId::Object(Kind::Pod, pod) = model.selected().cloned().unwrap() else {
+        panic!("a pod is selected");
+    };
+    gone(&mut model, Kind::Pod, pod);
+    assert_ne!(selected(&model), before);
+    assert!(names(&model).contains(&selected(&model)));
+}
+
+#[rstest]
+#[case("ana", &["ide-0"])]
+#[case("!ana", &["ide-1", "ide-2"])]
+#[case("user=ben", &["ide-1"])]
+#[case("user!=ben", &["ide-0", "ide-2"])]
+#[case("state=bad", &["ide-1"])]
+#[case("state=parked", &["ide-2"])]
+#[case("id1", &["ide-1"])]
+#[case("nobody", &[])]
+fn the_filter_line_narrows_while_it_is_typed(#[case] text: &str, #[case] expected: &[&str]) {
+    let mut model = model();
+    press(&mut model, "/");
+    type_text(&mut model, text);
+    let found: BTreeSet<&str> = names(&model).into_iter().collect();
+    assert_eq!(found, expected.iter().copied().collect());
+    press(&mut model, "esc");
+    assert_eq!(names(&model).len(), 3, "esc gives the old filter back");
+}
+
+#[test]
+fn escape_goes_out_one_thing_at_a_time() {
+    let mut model = model();
+    press(&mut model, "3 /");
+    type_text(&mut model, "ide-0");
+    press(&mut model, "enter enter");
+    assert_eq!(model.focus, Focus::Detail);
+    press(&mut model, "esc");
+    assert_eq!(model.focus, Focus::Table);
+    assert_eq!(names(&model).len(), 2);
+    press(&mut model, "esc");
+    assert_eq!(names(&model).len(), 6, "the filter is dropped");
+    press(&mut model, "esc");
+    assert_eq!(model.view, View::Workspaces);
+    press(&mut model, "esc");
+    assert_eq!(model.quit, None, "esc never quits");
+}
+
+#[test]
+fn a_set_opens_its_workspaces_and_a_finding_opens_its_own() {
+    let mut model = model();
+    press(&mut model, "6 enter");
+    assert_eq!(model.view, View::Workspaces);
+    assert_eq!(names(&model).len(), 3);
+    press(&mut model, "esc 2 enter");
+    assert_eq!(model.view, View::Workspaces);
+    assert_eq!(selected(&model), "ide-1");
+    assert_eq!(model.focus, Focus::Detail);
+}
+
+#[test]
+fn views_open_by_digit_and_by_every_name_that_people_know() {
+    let mut model = model();
+    for (line, view) in [
+        ("pvc", View::Claims),
+        ("sts", View::Sets),
+        ("ev", View::Events),
+        ("ws", View::Workspaces),
+    ] {
+        press(&mut model, ":");
+        type_text(&mut model, line);
+        press(&mut model, "enter");
+        assert_eq!(model.view, view, "{line}");
+    }
+    press(&mut model, "9");
+    assert_eq!(model.view, View::Jobs);
+}
+
+#[test]
+fn a_command_that_is_none_names_the_nearest() {
+    let mut model = model();
+    press(&mut model, ":");
+    type_text(&mut model, "clams");
+    press(&mut model, "enter");
+    let notice = model.notice.clone().unwrap();
+    assert!(
+        notice.text.contains("did you mean claims"),
+        "{}",
+        notice.text
+    );
+}
+
+#[test]
+fn tab_completes_and_the_history_comes_back() {
+    let mut model = model();
+    press(&mut model, ":");
+    type_text(&mut model, "sn");
+    press(&mut model, "tab enter");
+    assert_eq!(model.view, View::Snapshots);
+    press(&mut model, "1 : up enter");
+    assert_eq!(model.view, View::Snapshots);
+}
+
+#[test]
+fn pasted_line_breaks_confirm_nothing() {
+    let mut model = model();
+    press(&mut model, ":");
+    update(&mut model, Msg::Paste("quit\n".into()));
+    assert_eq!(model.quit, None);
+    assert!(matches!(model.modal, Some(Modal::CommandLine(_))));
+    press(&mut model, "esc");
+    update(&mut model, Msg::Paste("5\n:quit\n".into()));
+    assert_eq!((model.view, model.quit), (View::Workspaces, None));
+}
+
+#[test]
+fn yaml_is_fetched_once_the_cursor_rests_and_an_answer_for_another_row_is_thrown_away() {
+    let mut model = model();
+    let effects = press(&mut model, "y");
+    let of = model.selected().cloned().unwrap();
+    assert!(
+        matches!(
+            &effects[..],
+            [Effect::FetchYaml {
+                kind: Kind::Pod,
+                ..
+            }]
+        ),
+        "{effects:?}"
+    );
+    press(&mut model, "esc j");
+    let late = Msg::Yaml {
+        of,
+        result: Ok("a: 1".into()),
+    };
+    update(&mut model, late);
+    assert!(!matches!(model.detail.yaml, Fetched::Here { .. }));
+    assert_eq!(model.detail.tab, Tab::Yaml);
+}
+
+#[test]
+fn running_through_rows_fetches_nothing() {
+    let mut model = model();
+    press(&mut model, "y esc");
+    let effects = press(&mut model, "j j k j");
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn logs_end_when_nobody_looks() {
+    let mut model = model();
+    let effects = press(&mut model, "l");
+    assert!(matches!(&effects[..], [Effect::FollowLogs { of }] if !of.previous));
+    let effects = press(&mut model, "p");
+    assert!(matches!(&effects[..], [Effect::FollowLogs { of }] if of.previous));
+    assert_eq!(press(&mut model, "d"), [Effect::StopLogs]);
+}
+
+#[test]
+fn a_disabled_command_says_why_and_does_nothing() {
+    let mut model = model();
+    model.place.read_only = Some("this context is read-only".into());
+    assert_eq!(press(&mut model, "s"), []);
+    assert!(model.notice.clone().unwrap().text.contains("read-only"));
+    model.place.read_only = None;
+    let rule = (
+        "shell",
+        Some("the missing right is create pods/exec".into()),
+    );
+    update(&mut model, Msg::Disabled(vec![rule]));
+    assert_eq!(press(&mut model, "s"), []);
+    assert!(model.notice.clone().unwrap().text.contains("pods/exec"));
+}
+
+#[test]
+fn a_shell_goes_to_the_pod_under_the_cursor() {
+    let mut model = model();
+    let effects = press(&mut model, "s");
+    assert!(
+        matches!(&effects[..], [Effect::Shell { pod, .. }] if &*pod.name == "ide-1"),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn another_namespace_forgets_the_rows_of_this_one() {
+    let mut model = model();
+    let effects = press(&mut model, "0");
+    assert_eq!(effects, [Effect::SwitchNamespace { namespace: None }]);
+    assert_eq!(names(&model).len(), 0);
+    let effects = press(&mut model, "0");
+    let home = Some("coditect-app".into());
+    assert_eq!(effects, [Effect::SwitchNamespace { namespace: home }]);
+}
+
+#[test]
+fn a_signal_and_ctrl_c_quit_whatever_lies_over_the_screen() {
+    for script in ["?", ":", "/", "o", "a", "r"] {
+        let mut model = model();
+        press(&mut model, script);
+        press(&mut model, "ctrl-c");
+        assert_eq!(model.quit.map(|q| q.code), Some(0), "{script}");
+    }
+    let mut model = model();
+    update(&mut model, Msg::Signal(15));
+    assert_eq!(model.quit.map(|q| q.code), Some(143));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// After any news the rows are those of a list that was built at once, in the same order.
+    #[test]
+    fn rows_that_move_one_by_one_end_where_a_fresh_list_has_them(
+        news in proptest::collection::vec((0_usize..40, any::<bool>()), 1..40),
+        view in 0_usize..4,
+        keys in proptest::collection::vec(0_usize..6, 0..10),
+    ) {
+        let views = ["1", "3", "5", "4"];
+        let rows = some_rows();
+        let mut model = model_of(rows.clone());
+        press(&mut model, views[view]);
+        let mut keys = keys.into_iter();
+        for (at, put) in news {
+            let row = rows[at % rows.len()].clone();
+            let kind = row.kind();
+            let key = row.meta().key.clone();
+            let change = if put {
+                Change::Update { kind, puts: vec![row], gone: Vec::new() }
+            } else {
+                Change::Update { kind, puts: Vec::new(), gone: vec![key] }
+            };
+            update(&mut model, Msg::Cluster(change));
+            settle_all(&mut model);
+            if let Some(k) = keys.next() {
+                press(&mut model, ["j", "k", "G", "g", "space", "z"][k]);
+            }
+        }
+        let moved = model.listing().rows.clone();
+        let mut fresh = super::listing::Listing::new(model.view);
+        fresh.only_hurt = model.listing().only_hurt;
+        fresh.rebuild(&model.facts());
+        prop_assert_eq!(moved, fresh.rows);
+        let there = model.selected().is_none_or(|s| model.listing().rows.contains(s));
+        prop_assert!(there, "the cursor is on a row that is there");
+    }
+
+    /// No key in any state panics, and none but the ways out quits.
+    #[test]
+    fn no_key_ever_panics(script in proptest::collection::vec(0_usize..60, 1..60)) {
+        let all: Vec<&str> = super::command::COMMANDS
+            .iter()
+            .flat_map(|c| c.keys.iter().copied())
+            .filter(|k| *k != "ctrl-c")
+            .chain(["x", "enter", "backspace", "delete", "left"])
+            .collect();
+        let mut model = model();
+        for at in script {
+            update(&mut model, key(all[at % all.len()]));
+            settle_all(&mut model);
+        }
+        prop_assert!(model.quit.is_none() || model.history.iter().any(|l| l.starts_with('q') || l.starts_with("ex")));
+    }
+}
