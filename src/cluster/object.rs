@@ -1,15 +1,20 @@
 //! One whole object, read when somebody looks at it, as YAML. Secrets never get into the text:
 //! the data of Secrets, values of variables that sound secret, and copies of earlier manifests.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use kube::Client;
+use kube::core::params::ListParams;
+use kube::core::{ObjectList, Request};
 use serde_json::Value;
 
 use super::fault::{Fault, within};
+use super::rows::{self, Object};
 use crate::domain::key::{Kind, ObjectKey};
 
 const LIMIT: Duration = Duration::from_secs(15);
+const PAGE: u32 = 500;
 /// What stands in the place of a secret.
 const HIDDEN: &str = "(hidden)";
 /// Annotations that hold a whole manifest.
@@ -58,6 +63,44 @@ pub async fn yaml(client: &Client, kind: Kind, key: &ObjectKey) -> Result<String
     let mut object = answer.await?;
     clean(&mut object);
     serde_saphyr::to_string(&object).map_err(|error| Fault::of_error(&error, &what))
+}
+
+/// The objects of a kind that carry these labels; the server chooses.
+pub async fn names(
+    client: &Client,
+    kind: Kind,
+    namespace: Option<&str>,
+    selector: &str,
+) -> Result<HashSet<ObjectKey>, Fault> {
+    let what = format!("listing {} with {selector}", kind.resource());
+    let list = match namespace {
+        Some(namespace) if kind.namespaced() => path(kind, &ObjectKey::new(namespace, "")),
+        _ => everywhere(kind),
+    };
+    let list = list.trim_end_matches('/').to_owned();
+    let mut names = HashSet::new();
+    let mut params = ListParams::default().labels(selector).limit(PAGE);
+    loop {
+        let request = Request::new(list.clone())
+            .list_metadata(&params)
+            .map_err(|error| Fault::of_error(&error, &what))?;
+        let answer = client.request::<ObjectList<Object>>(request);
+        let page = within(LIMIT, &what, answer).await?;
+        names.extend(page.items.iter().map(|object| rows::key(&object.metadata)));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(next) => params = params.continue_token(&next),
+            None => return Ok(names),
+        }
+    }
+}
+
+/// The list of a kind over all namespaces.
+fn everywhere(kind: Kind) -> String {
+    if kind.group().is_empty() {
+        format!("/api/v1/{}", kind.resource())
+    } else {
+        format!("/apis/{}/v1/{}", kind.group(), kind.resource())
+    }
 }
 
 /// Takes out what nobody reads and what nobody may.

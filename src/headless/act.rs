@@ -19,7 +19,7 @@ use crate::action::plan::{Plan, RunId};
 use crate::action::request::{ActionName, Growth, Request};
 use crate::action::role;
 use crate::action::{Refusal, RefusalKind, Right, evict, kubectl, resize, right, snapshot};
-use crate::cli::{Act, ActionFlags, Cli, RbacAction, Size, TextFormat};
+use crate::cli::{Act, ActionFlags, RbacAction, Size, TextFormat};
 use crate::cluster::connect::{Connection, Environment, Interaction, connect};
 use crate::cluster::perform::{Folder, Performer, Tried};
 use crate::config::Loaded;
@@ -35,8 +35,8 @@ const UNKNOWN: u8 = 3;
 const LINES: usize = 64;
 
 /// Runs one of the commands that act. Refusals are printed, with exit code 1.
-pub(super) async fn run(cli: &Cli, loaded: &Loaded, act: &Act) -> Result<u8> {
-    match Box::pin(attempt(cli, loaded, act)).await {
+pub(super) async fn run(loaded: &Loaded, act: &Act) -> Result<u8> {
+    match Box::pin(attempt(loaded, act)).await {
         Ok(code) => Ok(code),
         Err(error) => {
             let Some(refusal) = error.downcast_ref::<Refusal>() else {
@@ -53,10 +53,10 @@ pub(super) async fn run(cli: &Cli, loaded: &Loaded, act: &Act) -> Result<u8> {
     }
 }
 
-async fn attempt(cli: &Cli, loaded: &Loaded, act: &Act) -> Result<u8> {
+async fn attempt(loaded: &Loaded, act: &Act) -> Result<u8> {
     match act {
         Act::Snapshot(args) => {
-            let session = Session::open(cli, loaded, ActionName::Snapshot).await?;
+            let session = Session::open(loaded, ActionName::Snapshot).await?;
             let workspaces = session.keys(&args.names)?;
             let request = Request::Snapshot {
                 workspaces,
@@ -65,7 +65,7 @@ async fn attempt(cli: &Cli, loaded: &Loaded, act: &Act) -> Result<u8> {
             Box::pin(session.perform(&request, &args.action)).await
         }
         Act::Resize(args) => {
-            let session = Session::open(cli, loaded, ActionName::Resize).await?;
+            let session = Session::open(loaded, ActionName::Resize).await?;
             let request = Request::Resize {
                 claim: session.key(&args.claim)?,
                 to: match args.size {
@@ -77,7 +77,7 @@ async fn attempt(cli: &Cli, loaded: &Loaded, act: &Act) -> Result<u8> {
             Box::pin(session.perform(&request, &args.action)).await
         }
         Act::Evict(args) => {
-            let session = Session::open(cli, loaded, ActionName::Evict).await?;
+            let session = Session::open(loaded, ActionName::Evict).await?;
             let workspaces = session.keys(&args.names)?;
             let request = Request::Evict { workspaces };
             Box::pin(session.perform(&request, &args.action)).await
@@ -86,11 +86,11 @@ async fn attempt(cli: &Cli, loaded: &Loaded, act: &Act) -> Result<u8> {
         Act::Resume { id, action } => {
             let id = RunId(id.clone());
             let name = Folder::of_user()?.read(&id)?.plan.action;
-            let session = Session::open_as(cli, loaded, name, id).await?;
+            let session = Session::open_as(loaded, name, id).await?;
             session.resume(action).await
         }
         Act::Undo { id, action } => {
-            let session = Session::open(cli, loaded, ActionName::Undo).await?;
+            let session = Session::open(loaded, ActionName::Undo).await?;
             let request = Request::Undo { job: id.clone() };
             Box::pin(session.perform(&request, action)).await
         }
@@ -106,16 +106,16 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn open(cli: &Cli, loaded: &Loaded, action: ActionName) -> Result<Self> {
+    pub(super) async fn open(loaded: &Loaded, action: ActionName) -> Result<Self> {
         let now = Timestamp::now();
         // two runs of one second differ by process and by the part of the second
         let salt = std::process::id() ^ now.subsec_nanosecond().unsigned_abs() >> 10;
         let run = RunId::new(action, now, (salt & 0xffff) as u16);
-        Self::open_as(cli, loaded, action, run).await
+        Self::open_as(loaded, action, run).await
     }
 
-    async fn open_as(cli: &Cli, loaded: &Loaded, action: ActionName, run: RunId) -> Result<Self> {
-        let mut target = target(&cli.global)?;
+    async fn open_as(loaded: &Loaded, action: ActionName, run: RunId) -> Result<Self> {
+        let mut target = super::target(&loaded.config);
         target.run = run.to_string();
         let connection = connect(&target, Interaction::Allowed).await?;
         if let Some(why) = loaded.config.read_only(&connection.context) {
@@ -385,10 +385,10 @@ fn jobs(format: TextFormat) -> Result<u8> {
 }
 
 /// Prints the smallest roles under which the actions can be done.
-pub(super) async fn rbac(cli: &Cli, actions: &[RbacAction]) -> Result<u8> {
-    let namespace = match &cli.global.namespace {
+pub(super) async fn rbac(loaded: &Loaded, actions: &[RbacAction]) -> Result<u8> {
+    let namespace = match &loaded.config.connection.namespace {
         Some(namespace) => namespace.clone(),
-        None => connect(&target(&cli.global)?, Interaction::Allowed)
+        None => connect(&target(&loaded.config), Interaction::Allowed)
             .await?
             .namespace
             .namespace()

@@ -1,19 +1,22 @@
 //! One look at the cluster: every kind is listed once, joined and judged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::cluster::connect::Connection;
+use crate::cluster::feed::{Beat, Feed};
 use crate::cluster::watch::{KINDS, Watch};
 use crate::config::Config;
 use crate::domain::board::Board;
 use crate::domain::freshness::Freshness;
-use crate::domain::inventory::Inventory;
+use crate::domain::inventory::{Change, Inventory};
 use crate::domain::key::Kind;
-use crate::domain::metric::{Metrics, MetricsState};
+use crate::domain::metric::{Metrics, MetricsChange, MetricsState};
 use crate::domain::policy::Policy;
 use crate::metrics::{Poll, Settings};
 
@@ -21,6 +24,8 @@ use crate::metrics::{Poll, Settings};
 pub(super) struct Picture {
     pub(super) at: Timestamp,
     pub(super) place: String,
+    pub(super) context: String,
+    pub(super) namespace: Option<String>,
     pub(super) inventory: Inventory,
     pub(super) metrics: Metrics,
     pub(super) board: Board,
@@ -54,16 +59,24 @@ impl Picture {
             }
         };
         let ((), metrics) = tokio::join!(read, read_metrics(connection, config));
-        let mut picture = Self {
-            at: Timestamp::now(),
-            place: format!("{} @ {}", connection.namespace, connection.context),
-            inventory,
-            metrics,
-            board: Board::default(),
-            policy,
-        };
+        let mut picture = Self::empty(connection, policy);
+        picture.inventory = inventory;
+        picture.metrics = metrics;
         picture.judge();
         picture
+    }
+
+    fn empty(connection: &Connection, policy: Policy) -> Self {
+        Self {
+            at: Timestamp::now(),
+            place: format!("{} @ {}", connection.namespace, connection.context),
+            context: connection.context.clone(),
+            namespace: connection.namespace.namespace().map(str::to_owned),
+            inventory: Inventory::new(policy.claim_templates.clone()),
+            metrics: Metrics::default(),
+            board: Board::default(),
+            policy,
+        }
     }
 
     /// Whether a verdict may lack something. An API that the cluster has not hides nothing.
@@ -138,4 +151,80 @@ async fn read_metrics(connection: &Connection, config: &Arc<Config>) -> Metrics 
     };
     tokio::join!(poll.take(), read);
     metrics
+}
+
+/// A picture that is kept current.
+pub(super) struct Live {
+    picture: Picture,
+    changes: mpsc::Receiver<Change>,
+    samples: mpsc::Receiver<MetricsChange>,
+    _choice: watch::Sender<Option<String>>,
+    /// Nobody draws the link here: what it means for the rows is in their freshness.
+    beats: mpsc::Receiver<Beat>,
+    _feed: Feed,
+    _poll: AbortOnDropHandle<()>,
+}
+
+impl Live {
+    pub(super) fn start(connection: &Connection, config: &Arc<Config>) -> Self {
+        let policy = config.policy();
+        let (changes, changed) = mpsc::channel(KINDS.len());
+        let (beat, beats) = mpsc::channel(1);
+        let namespace = connection.namespace.namespace();
+        let shared = Arc::new(policy.clone());
+        let feed = Feed::start(
+            connection.client.clone(),
+            namespace,
+            &shared,
+            &changes,
+            beat,
+        );
+        let (samples, sampled) = mpsc::channel(4);
+        let (choice, chosen) = watch::channel(None);
+        let settings = Settings {
+            config: Arc::clone(config),
+            client: connection.client.clone(),
+            namespace: namespace.map(str::to_owned),
+        };
+        let poll = Poll::new(settings, samples, chosen);
+        Self {
+            picture: Picture::empty(connection, policy),
+            changes: changed,
+            samples: sampled,
+            _choice: choice,
+            beats,
+            _feed: feed,
+            _poll: AbortOnDropHandle::new(tokio::spawn(poll.run())),
+        }
+    }
+
+    /// Waits for a change, takes in what comes within `pause` after it, and judges.
+    pub(super) async fn changed(&mut self, pause: Duration) {
+        let mut until: Option<tokio::time::Instant> = None;
+        loop {
+            let over = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = over => break,
+                Some(change) = self.changes.recv() => self.picture.inventory.apply(change),
+                Some(change) = self.samples.recv() => {
+                    self.picture.metrics.apply(change);
+                    self.picture.inventory.mark_all();
+                }
+                Some(_) = self.beats.recv() => continue,
+                else => std::future::pending().await,
+            }
+            until.get_or_insert_with(|| tokio::time::Instant::now() + pause);
+        }
+        self.picture.at = Timestamp::now();
+        self.picture.judge();
+    }
+
+    pub(super) const fn picture(&self) -> &Picture {
+        &self.picture
+    }
 }

@@ -1,32 +1,38 @@
 //! Rows as text: one table for every form of output, so that all of them say the same.
 
-use serde_json::{Value, json};
-use strum::IntoEnumIterator as _;
+use serde::Serialize;
+use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::items::{self, ClaimItem, DiskItem, Document, Items, PodItem};
 use super::picture::Picture;
+use crate::app::field::natural;
 use crate::cli::Kind as What;
 use crate::domain::board::Verdict;
-use crate::domain::findings::{self, Case, human_duration};
+use crate::domain::findings::human_duration;
 use crate::domain::inventory::Unit;
 use crate::domain::key::{Kind, ObjectKey};
-use crate::domain::quantity::Quantity;
+use crate::domain::quantity::{Quantity, human_bytes};
 use crate::domain::workspace::Workspace;
 
 /// What does not apply, and what is not known.
 const NONE: &str = "-";
 const UNKNOWN: &str = "unknown";
 
+#[derive(Clone)]
 pub(super) struct Table {
     columns: &'static [&'static str],
     /// Columns that only `-o wide` shows stand behind this many.
     narrow: usize,
-    rows: Vec<Line>,
+    pub(super) rows: Vec<Line>,
 }
 
-struct Line {
-    name: String,
+/// One row: as cells, and whole.
+#[derive(Clone, PartialEq)]
+pub(super) struct Line {
+    pub(super) key: ObjectKey,
     cells: Vec<String>,
+    pub(super) item: Value,
 }
 
 /// Kinds without which a list is not complete.
@@ -42,23 +48,42 @@ pub(super) const fn needed(what: What) -> &'static [Kind] {
     }
 }
 
+const WORKSPACES: &[&str] = &[
+    "NAMESPACE",
+    "WORKSPACE",
+    "STATE",
+    "DISK",
+    "FULL-IN",
+    "CPU",
+    "MEM",
+    "SNAPSHOT",
+    "POD",
+    "AGE",
+    "USER",
+    "ORIGIN",
+    "CLAIMS",
+    "NODE",
+    "ZONE",
+];
+
+const CLAIMS: &[&str] = &[
+    "NAMESPACE",
+    "CLAIM",
+    "STATUS",
+    "SIZE",
+    "DISK",
+    "FULL-IN",
+    "SNAPSHOT",
+    "AGE",
+    "CLASS",
+    "USED-BY",
+    "VOLUME",
+];
+
+/// Columns, and how many of them the narrow table shows.
 const fn columns(what: What) -> (&'static [&'static str], usize) {
     match what {
-        What::Workspaces => (
-            &[
-                "NAMESPACE",
-                "WORKSPACE",
-                "STATE",
-                "SNAPSHOT",
-                "POD",
-                "AGE",
-                "USER",
-                "ORIGIN",
-                "CLAIMS",
-                "NODE",
-            ],
-            6,
-        ),
+        What::Workspaces => (WORKSPACES, 10),
         What::Sets => (&["NAMESPACE", "SET", "READY", "AGE", "TEMPLATES"], 4),
         What::Pods => (
             &[
@@ -67,23 +92,14 @@ const fn columns(what: What) -> (&'static [&'static str], usize) {
                 "READY",
                 "STATUS",
                 "RESTARTS",
+                "CPU",
+                "MEM",
                 "AGE",
                 "NODE",
             ],
-            6,
+            8,
         ),
-        What::Claims => (
-            &[
-                "NAMESPACE",
-                "CLAIM",
-                "STATUS",
-                "SIZE",
-                "CLASS",
-                "AGE",
-                "VOLUME",
-            ],
-            6,
-        ),
+        What::Claims => (CLAIMS, 8),
         What::Snapshots => (
             &[
                 "NAMESPACE",
@@ -98,101 +114,51 @@ const fn columns(what: What) -> (&'static [&'static str], usize) {
         ),
         What::Volumes => (
             &[
-                "VOLUME", "STATUS", "SIZE", "RECLAIM", "CLAIM", "AGE", "HANDLE",
+                "VOLUME", "STATUS", "SIZE", "RECLAIM", "CLAIM", "AGE", "HANDLE", "ATTACHED",
             ],
             6,
         ),
         What::Findings => (&["SEVERITY", "FINDING", "NAMESPACE", "SUBJECT", "WHAT"], 5),
-        What::Events => (&[], 0),
+        What::Events => (
+            &[
+                "NAMESPACE",
+                "LAST",
+                "TYPE",
+                "REASON",
+                "OBJECT",
+                "COUNT",
+                "MESSAGE",
+            ],
+            7,
+        ),
     }
 }
 
-/// The rows of one kind, sorted: what needs somebody first, then by name.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm a kind, each a list of cells"
-)]
+/// The rows of one kind: what needs somebody first, then by name.
 pub(super) fn table(picture: &Picture, what: What, names: &[String]) -> Table {
-    let inventory = &picture.inventory;
-    let age = |created: jiff::Timestamp| human_duration(picture.at.duration_since(created));
-    let mut rows: Vec<Line> = match what {
-        What::Workspaces => workspaces(picture),
-        What::Findings => all_findings(picture),
-        What::Sets => (inventory.sets.values())
-            .map(|s| {
-                let templates: Vec<&str> = s.templates.iter().map(|t| &*t.name).collect();
-                let ready = format!("{}/{}", s.ready, s.replicas);
-                line(
-                    &s.meta.key,
-                    vec![ready, age(s.meta.created), templates.join(",")],
-                )
-            })
-            .collect(),
-        What::Pods => (inventory.pods.values())
-            .map(|p| {
-                let (ready, all) = p.ready_containers();
-                let cells = vec![
-                    format!("{ready}/{all}"),
-                    p.status().to_owned(),
-                    p.restarts.to_string(),
-                    age(p.meta.created),
-                    or_none(p.node.as_deref()),
-                ];
-                line(&p.meta.key, cells)
-            })
-            .collect(),
-        What::Claims => (inventory.claims.values())
-            .map(|c| {
-                let cells = vec![
-                    c.status().to_owned(),
-                    size(c.capacity),
-                    or_none(c.storage_class.as_deref()),
-                    age(c.meta.created),
-                    or_none(c.volume.as_deref()),
-                ];
-                line(&c.meta.key, cells)
-            })
-            .collect(),
-        What::Snapshots => (inventory.snapshots.values())
-            .map(|s| {
-                let ready = match (s.ready, &s.error) {
-                    (Some(true), _) => "yes".to_owned(),
-                    (_, Some((error, _))) => format!("failed: {error}"),
-                    (Some(false), None) => "no".to_owned(),
-                    (None, None) => UNKNOWN.to_owned(),
-                };
-                let cells = vec![
-                    or_none(s.claim.as_deref()),
-                    ready,
-                    size(s.size),
-                    age(s.point_in_time()),
-                    or_none(s.content.as_deref()),
-                ];
-                line(&s.meta.key, cells)
-            })
-            .collect(),
-        What::Volumes => (inventory.volumes.values())
-            .map(|v| Line {
-                name: v.meta.key.name.to_string(),
-                cells: vec![
-                    v.meta.key.name.to_string(),
-                    v.phase.to_string(),
-                    size(v.capacity),
-                    v.reclaim.to_string(),
-                    v.claim
-                        .as_ref()
-                        .map_or_else(|| NONE.to_owned(), |c| c.key.to_string()),
-                    age(v.meta.created),
-                    or_none(v.handle.as_deref()),
-                ],
-            })
-            .collect(),
-        What::Events => Vec::new(),
+    let print = Print {
+        picture,
+        items: Items(picture),
     };
-    if !matches!(what, What::Workspaces | What::Findings) {
-        rows.sort_by(|a, b| a.cells.cmp(&b.cells));
+    let mut rows = match what {
+        What::Workspaces => print.workspaces(),
+        What::Findings => print.findings(),
+        What::Sets => print.sets(),
+        What::Pods => print.pods(),
+        What::Claims => print.claims(),
+        What::Snapshots => print.snapshots(),
+        What::Volumes => print.volumes(),
+        What::Events => print.events(),
+    };
+    match what {
+        What::Workspaces | What::Findings => {}
+        What::Events => rows.reverse(),
+        _ => rows.sort_by(|a, b| {
+            let (a, b) = (&a.key, &b.key);
+            natural(&a.namespace, &b.namespace).then_with(|| natural(&a.name, &b.name))
+        }),
     }
-    rows.retain(|r| names.is_empty() || names.contains(&r.name));
+    rows.retain(|r| names.is_empty() || names.iter().any(|n| **n == *r.key.name));
     let (columns, narrow) = columns(what);
     Table {
         columns,
@@ -201,13 +167,40 @@ pub(super) fn table(picture: &Picture, what: What, names: &[String]) -> Table {
     }
 }
 
-fn line(key: &ObjectKey, cells: Vec<String>) -> Line {
+/// The document of `-o json` and `-o yaml`.
+pub(super) fn document<'a>(picture: &Picture, what: What, table: &'a Table) -> Document<&'a Value> {
+    let items = Items(picture);
+    Document {
+        kind: what.to_string(),
+        at: picture.at,
+        context: picture.context.clone(),
+        namespace: picture.namespace.clone(),
+        freshness: items.freshness(),
+        metrics: items.metrics(),
+        items: table.rows.iter().map(|row| &row.item).collect(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Print<'a> {
+    picture: &'a Picture,
+    items: Items<'a>,
+}
+
+fn line(key: &ObjectKey, item: &impl Serialize, cells: Vec<String>) -> Line {
+    Line {
+        key: key.clone(),
+        cells,
+        // Own types of texts, numbers and lists: they always have a JSON form.
+        item: serde_json::to_value(item).unwrap_or(Value::Null),
+    }
+}
+
+/// Namespace and name, then the rest.
+fn named(key: &ObjectKey, cells: Vec<String>) -> Vec<String> {
     let mut all = vec![key.namespace.to_string(), key.name.to_string()];
     all.extend(cells);
-    Line {
-        name: key.name.to_string(),
-        cells: all,
-    }
+    all
 }
 
 fn or_none(text: Option<&str>) -> String {
@@ -218,166 +211,313 @@ fn size(quantity: Option<Quantity>) -> String {
     quantity.map_or_else(|| UNKNOWN.to_owned(), Quantity::canonical)
 }
 
-fn workspaces(picture: &Picture) -> Vec<Line> {
-    let mut all: Vec<&Workspace> = picture.inventory.workspaces().collect();
-    let order = |w: &&Workspace| {
-        let rank = picture.board.rank(&w.key);
-        (
-            rank.is_none(),
-            rank,
-            w.key.namespace.clone(),
-            w.set.clone(),
-            w.ordinal,
-            w.key.name.clone(),
-        )
-    };
-    all.sort_by_cached_key(order);
-    all.into_iter().map(|w| workspace(picture, w)).collect()
+fn percent(share: f64) -> String {
+    format!("{:.0}%", (share * 100.0).floor())
 }
 
-fn workspace(picture: &Picture, workspace: &Workspace) -> Line {
-    let inventory = &picture.inventory;
-    let pod = inventory.pods.get(&workspace.key);
-    let state = match picture.board.verdict(inventory, workspace) {
-        Verdict::Hurt(finding) => finding.code.word().to_owned(),
-        Verdict::Unknown { missing, .. } => {
-            let kinds: Vec<&str> = missing.iter().map(|k| k.short()).collect();
-            format!("unknown ({})", kinds.join(", "))
-        }
-        Verdict::Parked => "parked".to_owned(),
-        Verdict::Fine => "ok".to_owned(),
-    };
-    let newest = inventory
-        .claims_of(workspace)
-        .filter_map(|(_, c)| inventory.newest_ready_snapshot(&c.meta.key))
-        .map(crate::domain::snapshot::Snapshot::point_in_time)
-        .max();
-    let snapshot = match newest {
-        Some(at) => human_duration(picture.at.duration_since(at)),
-        None if inventory.freshness().is_live(Kind::Snapshot) => "none".to_owned(),
+fn share(used: Option<f64>, limit: Option<f64>) -> String {
+    match (used, limit.filter(|l| *l > 0.0)) {
+        (Some(used), Some(limit)) => percent(used / limit),
+        (Some(_), None) => NONE.to_owned(),
+        (None, _) => UNKNOWN.to_owned(),
+    }
+}
+
+fn disk(disk: Option<&DiskItem>) -> String {
+    match disk {
+        Some(disk) if disk.fresh => percent(disk.used_share),
+        Some(disk) => format!("~{}", percent(disk.used_share)),
         None => UNKNOWN.to_owned(),
-    };
-    let pods_known = inventory.freshness().is_live(Kind::Pod);
-    let created = pod.map(|p| p.meta.created).or_else(|| {
-        inventory
-            .claims_of(workspace)
-            .map(|(_, c)| c.meta.created)
-            .min()
-    });
-    let claims: Vec<&str> = workspace.claims.iter().map(|s| &*s.claim).collect();
-    let status = match pod {
-        Some(pod) => pod.status().to_owned(),
-        None if pods_known => "none".to_owned(),
-        None => UNKNOWN.to_owned(),
-    };
-    let cells = vec![
-        state,
-        snapshot,
-        status,
-        created.map_or_else(
-            || UNKNOWN.to_owned(),
-            |at| human_duration(picture.at.duration_since(at)),
-        ),
-        or_none(inventory.user_of(workspace).map(|u| &**u)),
-        workspace.origin.to_string(),
-        claims.join(","),
-        or_none(pod.and_then(|p| p.node.as_deref())),
-    ];
-    line(&workspace.key, cells)
+    }
 }
 
-fn all_findings(picture: &Picture) -> Vec<Line> {
-    let case = Case::new(
-        &picture.inventory,
-        &picture.metrics,
-        &picture.policy,
-        picture.at,
-    );
-    let mut all: Vec<_> = picture.board.all().collect();
-    let order = |(unit, finding): &(&Unit, &crate::domain::finding::Finding)| {
-        (finding.rank(), (*unit).clone(), finding.subject.key.clone())
-    };
-    all.sort_by_cached_key(order);
-    let print = |(_, finding): (&Unit, &crate::domain::finding::Finding)| Line {
-        name: finding.subject.key.name.to_string(),
-        cells: vec![
-            finding.severity.to_string(),
-            finding.code.to_string(),
-            finding.subject.key.namespace.to_string(),
-            format!(
-                "{}/{}",
-                finding.subject.kind.object(),
-                finding.subject.key.name
-            ),
-            findings::explain(&case, finding).sentence,
-        ],
-    };
-    all.into_iter().map(print).collect()
-}
-
-/// What is known of every kind, as the JSON schema of the output has it.
-pub(super) fn freshness(picture: &Picture) -> Value {
-    let of = |kind: Kind| {
-        let freshness = picture.inventory.freshness().get(kind);
-        (
-            kind.resource().to_owned(),
-            json!({ "state": freshness.word(), "why": freshness.why() }),
-        )
-    };
-    Value::Object(
-        Kind::iter()
-            .filter(|k| crate::cluster::watch::KINDS.contains(k))
-            .map(of)
-            .collect(),
+fn full_in(seconds: Option<i64>) -> String {
+    seconds.map_or_else(
+        || NONE.to_owned(),
+        |s| human_duration(jiff::SignedDuration::from_secs(s)),
     )
 }
 
-/// What is known of the figures, as the JSON schema of the output has it.
-pub(super) fn metrics(picture: &Picture) -> Value {
-    use crate::domain::metric::MetricsState;
-    let state = match picture.metrics.state() {
-        MetricsState::Never => "never",
-        MetricsState::Live { .. } => "live",
-        MetricsState::Stale { .. } => "stale",
-        MetricsState::Off { .. } => "off",
-        MetricsState::Denied { .. } => "denied",
-        MetricsState::Choose { .. } => "choose",
-    };
-    json!({ "state": state, "why": picture.metrics_gap() })
-}
+impl Print<'_> {
+    fn age(self, at: jiff::Timestamp) -> String {
+        human_duration(self.picture.at.duration_since(at))
+    }
 
-/// The document of `-o json` and `-o yaml`.
-pub(super) fn document(picture: &Picture, what: What, table: &Table) -> Value {
-    let item = |row: &Line| -> Value {
-        let cells = table.columns.iter().zip(&row.cells);
-        let cell = |(column, cell): (&&str, &String)| {
-            let value = match cell.as_str() {
-                NONE | UNKNOWN => Value::Null,
-                text => Value::String(text.to_owned()),
-            };
-            (column.to_lowercase(), value)
+    fn snapshot_age(self, newest: Option<jiff::Timestamp>) -> String {
+        match newest {
+            Some(at) => self.age(at),
+            None if self.picture.inventory.freshness().is_live(Kind::Snapshot) => "none".into(),
+            None => UNKNOWN.into(),
+        }
+    }
+
+    fn workspaces(self) -> Vec<Line> {
+        let picture = self.picture;
+        let mut all: Vec<&Workspace> = picture.inventory.workspaces().collect();
+        all.sort_by(|a, b| {
+            let rank = |w: &Workspace| picture.board.rank(&w.key);
+            let (x, y) = (rank(a), rank(b));
+            (x.is_none(), x)
+                .cmp(&(y.is_none(), y))
+                .then_with(|| natural(&a.key.namespace, &b.key.namespace))
+                .then_with(|| natural(&a.key.name, &b.key.name))
+        });
+        all.into_iter().map(|w| self.workspace(w)).collect()
+    }
+
+    fn workspace(self, workspace: &Workspace) -> Line {
+        let inventory = &self.picture.inventory;
+        let item = self.items.workspace(workspace);
+        let state = match self.picture.board.verdict(inventory, workspace) {
+            Verdict::Hurt(finding) => finding.code.word().to_owned(),
+            Verdict::Unknown { missing, .. } => {
+                let kinds: Vec<&str> = missing.iter().map(|k| k.short()).collect();
+                format!("unknown ({})", kinds.join(", "))
+            }
+            Verdict::Parked => "parked".to_owned(),
+            Verdict::Fine => "ok".to_owned(),
         };
-        Value::Object(cells.map(cell).collect())
-    };
-    json!({
-        "kind": what.to_string(),
-        "at": picture.at.to_string(),
-        "place": picture.place,
-        "freshness": freshness(picture),
-        "metrics": metrics(picture),
-        "items": table.rows.iter().map(item).collect::<Vec<_>>(),
-    })
+        let worst = (item.claims.iter())
+            .filter_map(|c| c.disk.as_ref())
+            .max_by(|a, b| a.used_share.total_cmp(&b.used_share));
+        let soonest = item
+            .claims
+            .iter()
+            .filter_map(|c| c.disk.as_ref()?.full_in_seconds)
+            .min();
+        let usage = item.pod.as_ref().map(|p| p.usage.as_ref());
+        let (cpu, memory) = match usage {
+            None => (NONE.to_owned(), NONE.to_owned()),
+            Some(usage) => (
+                share(
+                    usage.and_then(|u| u.cpu_cores),
+                    usage.and_then(|u| u.cpu_limit_cores),
+                ),
+                share(
+                    usage.and_then(|u| u.memory_bytes),
+                    usage.and_then(|u| u.memory_limit_bytes),
+                ),
+            ),
+        };
+        let status = match &item.pod {
+            Some(pod) => pod.status.clone(),
+            None if inventory.freshness().is_live(Kind::Pod) => "none".to_owned(),
+            None => UNKNOWN.to_owned(),
+        };
+        let born = item.claims.iter().filter_map(|c| c.created).min();
+        let born = born.or(item.pod.as_ref().map(|p| p.created));
+        let claims: Vec<&str> = item.claims.iter().map(|c| c.name.as_str()).collect();
+        let cells = vec![
+            state,
+            disk(worst),
+            full_in(soonest),
+            cpu,
+            memory,
+            self.snapshot_age(item.claims.iter().filter_map(|c| c.newest_snapshot).max()),
+            status,
+            born.map_or_else(|| UNKNOWN.to_owned(), |at| self.age(at)),
+            or_none(item.user.as_deref()),
+            item.origin.clone(),
+            claims.join(","),
+            or_none(item.node.as_deref()),
+            or_none(item.zone.as_deref()),
+        ];
+        line(&workspace.key, &item, named(&workspace.key, cells))
+    }
+
+    fn findings(self) -> Vec<Line> {
+        let mut all: Vec<_> = self.picture.board.all().collect();
+        all.sort_by_cached_key(|(unit, finding)| {
+            (finding.rank(), (*unit).clone(), finding.subject.key.clone())
+        });
+        let print = |(unit, finding): (&Unit, &crate::domain::finding::Finding)| {
+            let item = self.items.finding(unit, finding);
+            let cells = vec![
+                item.severity.clone(),
+                item.code.to_owned(),
+                item.namespace.clone(),
+                format!("{}/{}", item.subject_kind, item.subject),
+                item.sentence.clone(),
+            ];
+            line(&finding.subject.key, &item, cells)
+        };
+        all.into_iter().map(print).collect()
+    }
+
+    fn sets(self) -> Vec<Line> {
+        (self.picture.inventory.sets.values())
+            .map(|set| {
+                let item = items::set(set);
+                let cells = vec![
+                    format!("{}/{}", set.ready, set.replicas),
+                    self.age(set.meta.created),
+                    item.templates.join(","),
+                ];
+                line(&set.meta.key, &item, named(&set.meta.key, cells))
+            })
+            .collect()
+    }
+
+    fn pods(self) -> Vec<Line> {
+        (self.picture.inventory.pods.values())
+            .map(|pod| {
+                let (ready, all) = pod.ready_containers();
+                let item: PodItem = self.items.pod(pod);
+                let usage = item.usage.as_ref();
+                let cells = vec![
+                    format!("{ready}/{all}"),
+                    item.status.clone(),
+                    item.restarts.to_string(),
+                    usage
+                        .and_then(|u| u.cpu_cores)
+                        .map_or_else(|| UNKNOWN.to_owned(), |c| format!("{:.0}m", c * 1000.0)),
+                    usage
+                        .and_then(|u| u.memory_bytes)
+                        .map_or_else(|| UNKNOWN.to_owned(), human_bytes),
+                    self.age(pod.meta.created),
+                    or_none(item.node.as_deref()),
+                ];
+                line(&pod.meta.key, &item, named(&pod.meta.key, cells))
+            })
+            .collect()
+    }
+
+    fn claims(self) -> Vec<Line> {
+        (self.picture.inventory.claims.values())
+            .map(|claim| {
+                let item: ClaimItem = self.items.claim(claim);
+                let cells = vec![
+                    item.status.clone(),
+                    size(claim.capacity),
+                    disk(item.disk.as_ref()),
+                    full_in(item.disk.as_ref().and_then(|d| d.full_in_seconds)),
+                    self.snapshot_age(item.newest_snapshot),
+                    self.age(claim.meta.created),
+                    or_none(item.class.as_deref()),
+                    if item.used_by.is_empty() {
+                        NONE.to_owned()
+                    } else {
+                        item.used_by.join(",")
+                    },
+                    or_none(item.volume.as_deref()),
+                ];
+                line(&claim.meta.key, &item, named(&claim.meta.key, cells))
+            })
+            .collect()
+    }
+
+    fn snapshots(self) -> Vec<Line> {
+        (self.picture.inventory.snapshots.values())
+            .map(|snapshot| {
+                let ready = match (snapshot.ready, &snapshot.error) {
+                    (Some(true), _) => "yes".to_owned(),
+                    (_, Some((error, _))) => format!("failed: {error}"),
+                    (Some(false), None) => "no".to_owned(),
+                    (None, None) => UNKNOWN.to_owned(),
+                };
+                let cells = vec![
+                    or_none(snapshot.claim.as_deref()),
+                    ready,
+                    size(snapshot.size),
+                    self.age(snapshot.point_in_time()),
+                    or_none(snapshot.content.as_deref()),
+                ];
+                let item = items::snapshot(snapshot);
+                line(&snapshot.meta.key, &item, named(&snapshot.meta.key, cells))
+            })
+            .collect()
+    }
+
+    fn volumes(self) -> Vec<Line> {
+        (self.picture.inventory.volumes.values())
+            .map(|volume| {
+                let item = self.items.volume(volume);
+                let cells = vec![
+                    item.name.clone(),
+                    item.status.clone(),
+                    size(volume.capacity),
+                    item.reclaim.clone(),
+                    or_none(item.claim.as_deref()),
+                    self.age(volume.meta.created),
+                    or_none(item.handle.as_deref()),
+                    if item.attached_to.is_empty() {
+                        NONE.to_owned()
+                    } else {
+                        item.attached_to.join(",")
+                    },
+                ];
+                line(&volume.meta.key, &item, cells)
+            })
+            .collect()
+    }
+
+    /// Oldest first, as they happened.
+    fn events(self) -> Vec<Line> {
+        let mut all: Vec<_> = self.picture.inventory.events.values().collect();
+        all.sort_by_key(|event| std::cmp::Reverse(event.last));
+        all.into_iter()
+            .map(|event| {
+                let item = items::event(event);
+                let cells = vec![
+                    item.namespace.clone(),
+                    self.age(event.last),
+                    (if item.warning { "Warning" } else { "Normal" }).to_owned(),
+                    item.reason.clone(),
+                    item.object.clone(),
+                    item.count.to_string(),
+                    item.message.replace('\n', " "),
+                ];
+                line(&event.meta.key, &item, cells)
+            })
+            .collect()
+    }
 }
 
 impl Table {
+    /// By a column; a minus before its name turns the order round.
+    pub(super) fn sort(&mut self, wanted: &str) -> anyhow::Result<()> {
+        let (wanted, descending) = match wanted.strip_prefix('-') {
+            Some(rest) => (rest, true),
+            None => (wanted, false),
+        };
+        let at = self
+            .columns
+            .iter()
+            .position(|c| c.eq_ignore_ascii_case(wanted));
+        let Some(at) = at else {
+            let names = self.columns.join(", ").to_lowercase();
+            anyhow::bail!("--sort: there is no column `{wanted}`; there are {names}");
+        };
+        self.rows.sort_by(|a, b| {
+            let order = natural(&a.cells[at], &b.cells[at]);
+            if descending { order.reverse() } else { order }
+        });
+        Ok(())
+    }
+
+    /// One row as `-o table` prints it, for rows that come one by one.
+    pub(super) fn row_text(&self, row: &Line, wide: bool) -> String {
+        let shown = if wide {
+            self.columns.len()
+        } else {
+            self.narrow
+        };
+        row.cells
+            .iter()
+            .take(shown)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("  ")
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
-        self.rows.iter().any(|r| r.name == name)
+        self.rows.iter().any(|r| *r.key.name == *name)
     }
 
     pub(super) fn names(&self) -> String {
         self.rows
             .iter()
-            .map(|r| r.name.as_str())
+            .map(|r| &*r.key.name)
             .collect::<Vec<_>>()
             .join("\n")
     }
@@ -446,8 +586,9 @@ mod tests {
 
     fn sample() -> Table {
         let row = |name: &str, what: &str| Line {
-            name: name.to_owned(),
+            key: ObjectKey::new("", name),
             cells: vec![name.to_owned(), what.to_owned()],
+            item: Value::Null,
         };
         Table {
             columns: &["NAME", "WHAT"],
