@@ -1,58 +1,258 @@
-//! The program against a real cluster, named by `WSDASH_E2E_KUBECONFIG`. Reads only.
+//! A night on call against a real cluster, named by `WSDASH_E2E_KUBECONFIG`: what happens there is
+//! on the screen and in `get … -o json`. `WSDASH_E2E_CTL` names the program that breaks the
+//! cluster; without it the outages are not played. Every test has a namespace of its own.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stderr,
-    reason = "helpers of tests, and a test that did not run says so"
+    reason = "a test fails by a panic, and says aloud what it did not run"
 )]
 
-use assert_cmd::Command;
+#[path = "cluster/place.rs"]
+mod place;
+#[path = "pty/harness.rs"]
+mod pty;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::{PoisonError, RwLock};
+
+use place::{Place, ctl, eventually};
 use serde_json::Value;
 
-/// The kubeconfig, or a loud word that the test did not run.
-fn kubeconfig(test: &str) -> Option<String> {
-    let path = std::env::var("WSDASH_E2E_KUBECONFIG").ok();
-    if path.is_none() {
-        eprintln!("NOT RUN: {test} needs WSDASH_E2E_KUBECONFIG");
+/// Outages are everybody's: whoever plays one plays alone.
+static CLUSTER: RwLock<()> = RwLock::new(());
+
+fn quiet() -> std::sync::RwLockReadGuard<'static, ()> {
+    CLUSTER.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn alone() -> std::sync::RwLockWriteGuard<'static, ()> {
+    CLUSTER.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn items(document: &Value) -> &[Value] {
+    document["items"].as_array().map_or(&[], Vec::as_slice)
+}
+
+#[test]
+fn three_workspaces_appear_and_a_disk_that_fills_is_told() {
+    let _quiet = quiet();
+    let Some(place) = Place::new("disk") else {
+        return;
+    };
+    place.apply_example(3);
+    let screen = place.dashboard(160, 45);
+    for name in ["ide-0", "ide-1", "ide-2"] {
+        screen.wait_for(name);
     }
-    path
+    eventually("three workspaces are ok", || {
+        let document = place.json(&["get", "workspaces"]);
+        let ready = |w: &&Value| w["state"] == "ok" && w["pod"]["ready"] == true;
+        (items(&document).iter().filter(ready).count() == 3).then_some(())
+    });
+
+    // To 85 % of what a user may write, and on, slowly.
+    place.exec(
+        "ide-1",
+        "dd if=/dev/zero of=/workspace/big bs=1M count=290 2>/dev/null; sync",
+    );
+    eventually("the full disk is a finding", || {
+        let document = place.json(&["get", "findings"]);
+        let told = items(&document).iter().any(|f| {
+            f["code"] == "disk-full"
+                && f["subject"] == "workspace-ide-1"
+                && !f["evidence"].as_array().unwrap().is_empty()
+        });
+        told.then_some(())
+    });
+    screen.wait_for("disk full");
+    place.exec(
+        "ide-1",
+        "nohup sh -c 'while true; do dd if=/dev/zero bs=16k count=1 >>/workspace/log 2>/dev/null; sleep 1; done' >/dev/null 2>&1 &",
+    );
+    eventually("a forecast, as soon as its conditions hold", || {
+        let document = place.json(&["get", "claims", "workspace-ide-1"]);
+        items(&document)[0]["disk"]["full_in_seconds"].as_i64()
+    });
 }
 
-fn get(kubeconfig: &str, args: &[&str]) -> (Option<i32>, Value) {
-    let mut command = Command::cargo_bin("wsdash").unwrap();
-    let output = command
-        .args(["--kubeconfig", kubeconfig])
-        .args(args)
-        .output()
+#[test]
+fn a_deleted_pod_is_seen_to_end_and_to_come_back() {
+    let _quiet = quiet();
+    let Some(place) = Place::new("pod") else {
+        return;
+    };
+    place.apply_example(1);
+    let before = eventually("the pod is ready", || place.ready_pod("ide-0"));
+    let mut watch = place
+        .command(&["get", "pods", "--watch", "-o", "json"])
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    (output.status.code(), serde_json::from_str(&text).unwrap())
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut seen: Vec<String> = Vec::new();
+    let mut asked = false;
+    for line in &mut lines {
+        let change: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if change["type"] == "FRESHNESS" {
+            continue;
+        }
+        if !asked {
+            asked = true;
+            place.kubectl(&["delete", "pod", "ide-0", "--wait=false"]);
+        }
+        let item = &change["item"];
+        let status = match (change["type"].as_str(), item["ready"].as_bool()) {
+            (Some("DELETED"), _) => "gone".to_owned(),
+            (_, Some(true)) if item["status"] == "Running" => "Ready".to_owned(),
+            _ => item["status"].as_str().unwrap_or_default().to_owned(),
+        };
+        if seen.last() != Some(&status) {
+            seen.push(status.clone());
+        }
+        let new = item["uid"] != before.as_str();
+        if new && status == "Ready" {
+            break;
+        }
+    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    let ending = seen.iter().position(|s| s == "Terminating");
+    assert!(ending.is_some(), "{seen:?}");
+    assert_eq!(seen.last().map(String::as_str), Some("Ready"), "{seen:?}");
 }
 
 #[test]
-fn pods_of_all_namespaces_are_read_and_live() {
-    let Some(kubeconfig) = kubeconfig("pods_of_all_namespaces") else {
+fn a_claim_deleted_while_in_use_is_the_top_finding() {
+    let _quiet = quiet();
+    let Some(place) = Place::new("claim") else {
         return;
     };
-    let (code, document) = get(&kubeconfig, &["get", "pods", "-A", "-o", "json"]);
-    assert_eq!(code, Some(0));
-    assert_eq!(document["freshness"]["pods"]["state"], "live");
-    let names: Vec<&str> = document["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|i| i["pod"].as_str())
-        .collect();
-    assert!(names.contains(&"prometheus-0"), "{names:?}");
+    place.apply_example(2);
+    eventually("the pod is ready", || place.ready_pod("ide-0"));
+    place.kubectl(&["delete", "pvc", "workspace-ide-0", "--wait=false"]);
+    let top = eventually("the deletion is told", || {
+        let document = place.json(&["get", "findings"]);
+        let first = items(&document).first()?.clone();
+        (first["subject"] == "workspace-ide-0").then_some(first)
+    });
+    assert_eq!(top["code"], "claim-terminating-in-use");
+    assert_eq!(top["severity"], "data-at-risk");
+    let screen = place.dashboard(80, 24);
+    screen.wait_for("claim deleted");
 }
 
 #[test]
-fn without_rights_the_answer_is_denied_and_never_empty_and_fine() {
-    let Some(kubeconfig) = kubeconfig("without_rights") else {
+fn who_may_read_nothing_is_told_what_is_missing_and_who_may_read_pods_sees_pods() {
+    let _quiet = quiet();
+    let Some(place) = Place::new("rights") else {
         return;
     };
-    let oncall = kubeconfig.replace("admin.kubeconfig", "viewer.kubeconfig");
-    let (code, document) = get(&oncall, &["get", "workspaces", "-o", "json"]);
+    place.apply_example(1);
+    eventually("the pod is ready", || place.ready_pod("ide-0"));
+    let oncall = place.as_user("oncall");
+    let (code, document) = oncall.answer(&["get", "workspaces"]);
     assert_eq!(code, Some(3));
     assert_eq!(document["freshness"]["pods"]["state"], "denied");
+    assert!(
+        document["freshness"]["pods"]["why"]
+            .as_str()
+            .unwrap()
+            .contains("pods")
+    );
+    let screen = oncall.dashboard(80, 24);
+    screen.wait_for("denied");
+    screen.send("5");
+    screen.wait_for("may not be read");
+
+    place.kubectl(&[
+        "create",
+        "role",
+        "pods",
+        "--verb=get,list,watch",
+        "--resource=pods",
+    ]);
+    place.kubectl(&[
+        "create",
+        "rolebinding",
+        "pods",
+        "--role=pods",
+        "--user=oncall",
+    ]);
+    let (code, document) = oncall.answer(&["get", "pods"]);
+    assert_eq!(code, Some(0), "{document}");
+    assert_eq!(items(&document)[0]["name"], "ide-0");
+    let (code, document) = oncall.answer(&["get", "workspaces"]);
+    assert_eq!(
+        code,
+        Some(3),
+        "sets and claims are still denied: {document}"
+    );
+    let screen = oncall.dashboard(80, 24);
+    screen.send("5");
+    screen.wait_for("ide-0");
+}
+
+#[test]
+fn a_server_that_hangs_leaves_the_rows_stale_and_comes_back_without_a_key() {
+    let _alone = alone();
+    let Some(place) = Place::new("outage") else {
+        return;
+    };
+    if ctl(&["status"]).is_none() {
+        eprintln!("NOT RUN: the outage needs WSDASH_E2E_CTL");
+        return;
+    }
+    place.apply_example(1);
+    eventually("the pod is ready", || place.ready_pod("ide-0"));
+    let mut screen = place.dashboard(160, 45);
+    screen.wait_for("ide-0");
+    screen.wait_for("live");
+    let mut watch = place
+        .command(&["get", "workspaces", "--watch", "-o", "json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut pods = || -> String {
+        loop {
+            let line = lines.next().expect("it goes on printing").unwrap();
+            let change: Value = serde_json::from_str(&line).unwrap();
+            if change["type"] == "FRESHNESS" {
+                return change["freshness"]["pods"]["state"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned();
+            }
+        }
+    };
+    while pods() != "live" {}
+    ctl(&["pause", "kube-apiserver"]).expect("paused");
+    let mended = Mend;
+    while pods() != "stale" {}
+    screen.wait_for("API lost");
+    screen.wait_for("ide-0");
+    // It stays usable: keys answer, and it quits at once.
+    screen.send("5");
+    screen.wait_for("RESTARTS");
+    screen.send("1");
+    drop(mended);
+    while pods() != "live" {}
+    screen.wait_gone("API lost");
+    screen.wait_for("live");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    screen.send("\x03");
+    assert_eq!(screen.exit(), pty::Ended::Code(0));
+}
+
+/// Whatever happens in between, the server goes on.
+struct Mend;
+
+impl Drop for Mend {
+    fn drop(&mut self) {
+        ctl(&["resume", "kube-apiserver"]);
+    }
 }
