@@ -248,6 +248,99 @@ fn a_server_that_hangs_leaves_the_rows_stale_and_comes_back_without_a_key() {
     assert_eq!(screen.exit(), pty::Ended::Code(0));
 }
 
+#[test]
+fn without_the_snapshot_api_the_view_says_so_and_the_rest_works() {
+    let _alone = alone();
+    let Some(place) = Place::new("crds") else {
+        return;
+    };
+    let all = place.kubectl_json(&["get", "volumesnapshots,volumesnapshotcontents", "-A"]);
+    if !items(&all).is_empty() {
+        eprintln!("NOT RUN: somebody has snapshots here, which would go with their API");
+        return;
+    }
+    place.apply_example(1);
+    eventually("the pod is ready", || place.ready_pod("ide-0"));
+    let screen = place.dashboard(160, 45);
+    screen.wait_for("ide-0");
+    screen.wait_for("snapshots live");
+    let taken = Taken::take(&place);
+    let (code, document) = place.answer(&["get", "snapshots"]);
+    assert_eq!(document["freshness"]["volumesnapshots"]["state"], "absent");
+    assert_ne!(code, Some(0));
+    let (code, document) = place.answer(&["get", "workspaces"]);
+    assert_eq!(
+        (code, &items(&document)[0]["name"]),
+        (Some(0), &"ide-0".into())
+    );
+    // A dashboard that is started now, and one that runs: both say it, and both go on.
+    let late = place.dashboard(80, 24);
+    late.send("4");
+    late.wait_for("this cluster has no snapshots");
+    late.send("1");
+    late.wait_for("ide-0");
+    drop(taken);
+    // It comes back by itself.
+    late.send("4");
+    late.wait_for("there are no snapshots in namespace");
+    screen.send("5");
+    screen.wait_for("ide-0");
+}
+
+/// The snapshot API, taken away and given back.
+struct Taken<'a> {
+    place: &'a Place,
+    apis: String,
+    classes: String,
+}
+
+impl<'a> Taken<'a> {
+    const KINDS: [&'static str; 3] = [
+        "volumesnapshots.snapshot.storage.k8s.io",
+        "volumesnapshotcontents.snapshot.storage.k8s.io",
+        "volumesnapshotclasses.snapshot.storage.k8s.io",
+    ];
+
+    fn take(place: &'a Place) -> Self {
+        let bare = |mut list: Value| -> String {
+            for item in list["items"].as_array_mut().unwrap() {
+                let group = "api-approved.kubernetes.io";
+                let approved = item["metadata"]["annotations"][group].clone();
+                let name = item["metadata"]["name"].clone();
+                let default = "snapshot.storage.kubernetes.io/is-default-class";
+                let class = item["metadata"]["annotations"][default].clone();
+                let mut notes = serde_json::Map::new();
+                for (key, value) in [(group, approved), (default, class)] {
+                    if value.is_string() {
+                        notes.insert(key.to_owned(), value);
+                    }
+                }
+                item["metadata"] = serde_json::json!({"name": name, "annotations": notes});
+                item.as_object_mut().unwrap().remove("status");
+            }
+            list.to_string()
+        };
+        let apis = place.kubectl_json(&[&["get", "crd"], &Self::KINDS[..]].concat());
+        let classes = place.kubectl_json(&["get", "volumesnapshotclasses"]);
+        place.kubectl(&[&["delete", "crd"], &Self::KINDS[..]].concat());
+        Self {
+            place,
+            apis: bare(apis),
+            classes: bare(classes),
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.place.create(&self.apis);
+        // The new API takes a moment before it takes objects.
+        eventually("the snapshot classes are back", || {
+            self.place.create(&self.classes).then_some(())
+        });
+    }
+}
+
 /// Whatever happens in between, the server goes on.
 struct Mend;
 

@@ -335,7 +335,12 @@ impl Watch {
                 Freshness::Denied { rule: rule.into() }
             }
             FaultKind::NotFound => Freshness::Absent {
-                why: fault.sentence.as_str().into(),
+                why: format!(
+                    "the API server does not serve {}.{}",
+                    self.kind.resource(),
+                    self.kind.group()
+                )
+                .into(),
             },
             _ => Freshness::Stale {
                 since: since.unwrap_or_else(Timestamp::now),

@@ -100,6 +100,20 @@ impl Place {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    pub fn kubectl_json(&self, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.extend(["-o", "json"]);
+        serde_json::from_str(&self.kubectl(&all)).unwrap()
+    }
+
+    /// Creates what a manifest names; whether it was accepted.
+    pub fn create(&self, manifest: &str) -> bool {
+        let file = self.folder.path().join("create.json");
+        std::fs::write(&file, manifest).unwrap();
+        let output = self.kubectl_anywhere(&["create", "-f", file.to_str().unwrap()]);
+        output.status.success() || String::from_utf8_lossy(&output.stderr).contains("AlreadyExists")
+    }
+
     pub fn exec(&self, pod: &str, script: &str) {
         self.kubectl(&["exec", pod, "--", "sh", "-c", script]);
     }
