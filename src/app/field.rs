@@ -323,36 +323,79 @@ impl Facts<'_> {
         })
     }
 
-    /// The words that a row is found by: names first, then what it is and where.
+    /// The words that a row is found by: names first, then what it is and where. Called for every
+    /// row at every key of the filter line: it looks up, and allocates nothing.
     pub fn words(&self, row: &RowId, into: &mut String) {
-        use std::fmt::Write as _;
-        let mut add = |value: SortValue| {
-            if let SortValue::Text(text) = value {
-                // Writing to a string cannot fail.
-                let _ = write!(into, " {text}");
+        let inventory = self.inventory;
+        match row {
+            RowId::Workspace(key) => {
+                add(into, [&*key.namespace, &*key.name]);
+                let pod = inventory.pods.get(key);
+                if let Some(workspace) = inventory.workspace(key) {
+                    add(into, inventory.user_of(workspace).map(|t| &**t));
+                    add(into, inventory.tier_of(workspace).map(|t| &**t));
+                }
+                add(into, pod.and_then(|p| p.node.as_deref()));
+                add(into, [self.state_word(key)]);
             }
-        };
-        for column in [
-            "namespace",
-            "name",
-            "user",
-            "node",
-            "claim",
-            "volume",
-            "subject",
-            "workspace",
-            "code",
-            "object",
-            "reason",
-            "message",
-            "status",
-            "owner",
-        ] {
-            add(self.value(row, column));
+            RowId::Object(kind, key) => {
+                add(into, [&*key.namespace, &*key.name]);
+                self.object_words(*kind, key, into);
+            }
+            RowId::Finding(unit, code, subject) => {
+                add(
+                    into,
+                    [
+                        &*subject.namespace,
+                        &*subject.name,
+                        code.word(),
+                        <&str>::from(*code),
+                    ],
+                );
+                if let crate::domain::inventory::Unit::Workspace(key) = unit {
+                    add(into, [&*key.name]);
+                }
+            }
+            RowId::Job(id) => add(into, [id.as_str()]),
         }
-        if let RowId::Workspace(key) = row {
-            let word = self.state_word(key);
-            let _ = write!(into, " {word}");
+    }
+
+    fn object_words(&self, kind: Kind, key: &ObjectKey, into: &mut String) {
+        let inventory = self.inventory;
+        match kind {
+            Kind::Claim => {
+                if let Some(claim) = inventory.claims.get(key) {
+                    add(into, [claim.status()]);
+                    add(into, claim.volume.as_deref());
+                    add(into, claim.storage_class.as_deref());
+                    add(into, claim.user.as_deref());
+                }
+            }
+            Kind::Pod => {
+                if let Some(pod) = inventory.pods.get(key) {
+                    add(into, [pod.status()]);
+                    add(into, pod.node.as_deref());
+                    add(into, pod.user.as_deref());
+                }
+            }
+            Kind::Volume => {
+                if let Some(volume) = inventory.volumes.get(key) {
+                    add(into, volume.claim.as_ref().map(|c| &*c.key.name));
+                    add(into, volume.handle.as_deref());
+                }
+            }
+            Kind::Snapshot => {
+                if let Some(snapshot) = inventory.snapshots.get(key) {
+                    add(into, snapshot.claim.as_deref());
+                    add(into, snapshot.content.as_deref());
+                }
+            }
+            Kind::Event => {
+                if let Some(event) = inventory.events.get(key) {
+                    add(into, [&*event.object.name, &*event.reason, &*event.message]);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -455,6 +498,13 @@ impl Facts<'_> {
         .collect::<Vec<_>>();
         units.push(Unit::Object(kind, key.clone()));
         units
+    }
+}
+
+fn add<'t>(into: &mut String, words: impl IntoIterator<Item = &'t str>) {
+    for word in words {
+        into.push(' ');
+        into.push_str(word);
     }
 }
 
