@@ -10,6 +10,7 @@ pub mod detail;
 pub mod effect;
 pub mod field;
 pub mod filter;
+pub mod job;
 pub mod keymap;
 pub mod listing;
 pub mod modal;

@@ -3,10 +3,6 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Rows come from several threads and live on one: the system's allocator keeps a third more.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match wsdash::cli::Cli::read(std::env::args_os()) {

@@ -2,6 +2,7 @@
 //! draws at most once. Keys go before everything else. The only place that knows the terminal,
 //! the clock and the model at the same time; decides nothing.
 
+mod act;
 mod keys;
 mod session;
 mod shell;
@@ -22,6 +23,7 @@ use crate::cluster::connect::Target;
 use crate::config::Config;
 use crate::terminal::{self, Loan, Options, Signal, Signals, Terminal};
 use crate::ui::{self, Look};
+use act::Acting;
 use keys::Keys;
 use session::{News, Session};
 use work::{Back, Work};
@@ -67,6 +69,7 @@ pub async fn run(start: Start) -> Result<u8> {
     let mut dashboard = Dashboard {
         session: Session::start(Arc::clone(&config), start.target),
         work: Work::new(messages.clone()),
+        acting: Acting::new(Arc::clone(&config), messages),
         config,
         clock: start.clock,
         inbox,
@@ -74,7 +77,13 @@ pub async fn run(start: Start) -> Result<u8> {
         look,
         keys: Some(Keys::read()),
     };
-    dashboard.run(&mut terminal, &mut signals).await
+    dashboard.acting.load();
+    let code = dashboard.run(&mut terminal, &mut signals).await;
+    // The screen first: what runs may take a moment to come to the end of its step.
+    drop(terminal);
+    dashboard.inbox.close();
+    dashboard.acting.stop().await;
+    code
 }
 
 struct Dashboard {
@@ -82,6 +91,7 @@ struct Dashboard {
     clock: Box<dyn Fn() -> Timestamp + Send>,
     session: Session,
     work: Work,
+    acting: Acting,
     inbox: mpsc::Receiver<Msg>,
     model: Model,
     look: Look,
@@ -268,6 +278,10 @@ impl Dashboard {
                 self.keys = Some(Keys::read());
             }
             Effect::Redraw => terminal.repaint()?,
+            Effect::Propose { request } => self.acting.propose(&self.session, request),
+            Effect::Rehearse { plan } => self.acting.rehearse(*plan),
+            Effect::Perform { plan } => self.acting.perform(*plan),
+            Effect::Resume { run } => self.acting.resume(&self.session, run),
         }
         Ok(())
     }

@@ -287,6 +287,71 @@ fn without_the_snapshot_api_the_view_says_so_and_the_rest_works() {
     screen.wait_for("ide-0");
 }
 
+#[test]
+fn a_workspace_is_snapshot_resized_and_evicted_by_key_and_a_shell_opens() {
+    let _quiet = quiet();
+    let Some(place) = Place::new("acting") else {
+        return;
+    };
+    place.apply_example(1);
+    let before = eventually("the pod is ready", || place.ready_pod("ide-0"));
+    let mut screen = place.dashboard(120, 40);
+    screen.wait_for("ide-0");
+    screen.wait_for("live");
+
+    // Cancel has the focus: enter changes nothing.
+    screen.send("S");
+    screen.wait_for("[ Perform ]");
+    screen.send("\r");
+    screen.wait_gone("[ Perform ]");
+    screen.send("S");
+    screen.wait_for("[ Perform ]");
+    screen.send("\t\r");
+    screen.wait_for("would be accepted");
+    screen.send("\t\r");
+    screen.wait_for("done");
+    screen.send("9");
+    screen.wait_for("snapshot");
+    screen.wait_for("✓ done");
+    let (_, document) = place.answer(&["get", "snapshots"]);
+    let ready = |s: &&Value| s["ready"] == true;
+    assert_eq!(
+        items(&document).iter().filter(ready).count(),
+        2,
+        "{document}"
+    );
+
+    screen.send("1+");
+    screen.wait_for("new size of");
+    screen.send("\x15+10%\r");
+    screen.wait_for("[ Perform ]");
+    screen.send("\t\t\r");
+    screen.send("9");
+    screen.wait_until("two jobs are done", |screen| {
+        screen.contents().matches("✓ done").count() == 2
+    });
+
+    screen.send("1s");
+    screen.wait_for("$");
+    screen.send("echo $((6*7))-answer; exit 3\r");
+    screen.wait_for("exit code 3");
+
+    screen.send("E");
+    screen.wait_for("[ Perform ]");
+    screen.send("\t\t\r");
+    eventually("another pod is ready", || {
+        place.ready_pod("ide-0").filter(|uid| *uid != before)
+    });
+    screen.send("9");
+    screen.wait_until("three jobs are done", |screen| {
+        screen.contents().matches("✓ done").count() == 3
+    });
+    screen.send("\x03");
+    assert_eq!(screen.exit(), pty::Ended::Code(0));
+    // What was made goes before its namespace, or the driver would keep the disks.
+    place.kubectl(&["delete", "volumesnapshots", "--all"]);
+}
+
 /// The snapshot API, taken away and given back.
 struct Taken<'a> {
     place: &'a Place,

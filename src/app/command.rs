@@ -52,6 +52,11 @@ pub enum Id {
     Runbook,
     Actions,
     Shell,
+    Snapshot,
+    Resize,
+    Evict,
+    Undo,
+    Resume,
     Copy,
     AllNamespaces,
     Metrics,
@@ -77,6 +82,10 @@ pub enum Scope {
     Row,
     /// A selected row that has a pod.
     Pod,
+    /// A selected row that is a workspace or belongs to one.
+    Workspace,
+    /// A selected job.
+    Job,
     /// The detail pane.
     Detail,
 }
@@ -132,7 +141,7 @@ const fn action(
     }
 }
 
-use Scope::{Anywhere, Detail, Pod, Row};
+use Scope::{Anywhere, Detail, Job, Pod, Row, Workspace};
 
 /// In the order of the help.
 pub const COMMANDS: &[Command] = &[
@@ -187,6 +196,35 @@ pub const COMMANDS: &[Command] = &[
         "out of the details, then drop filter and marks, then to the view before",
     ),
     action(Id::Shell, &["s"], "shell", Pod, "open a shell in the pod"),
+    action(
+        Id::Snapshot,
+        &["S"],
+        "snapshot",
+        Workspace,
+        "snapshot all claims of the workspace, or of the marked ones, as one set",
+    ),
+    action(
+        Id::Resize,
+        &["+"],
+        "resize",
+        Workspace,
+        "make the claim, or the fullest one of the workspace, larger while it is in use",
+    ),
+    action(
+        Id::Evict,
+        &["E"],
+        "",
+        Workspace,
+        "end the session: evict the pod, with its own grace",
+    ),
+    action(Id::Undo, &["U"], "undo", Job, "take the job back"),
+    action(
+        Id::Resume,
+        &["n"],
+        "resume",
+        Job,
+        "go on with a job that was cut off",
+    ),
     command(
         Id::Runbook,
         &["r"],
@@ -417,6 +455,10 @@ pub fn usable(model: &Model, command: &Command) -> Result<(), String> {
         Scope::Anywhere => Ok(()),
         Scope::Row | Scope::Detail if model.selected().is_some() => Ok(()),
         Scope::Row | Scope::Detail => Err("no row is selected".into()),
+        Scope::Workspace if model.workspace_of_selection().is_some() => Ok(()),
+        Scope::Workspace => Err("the selected row belongs to no workspace".into()),
+        Scope::Job if matches!(model.selected(), Some(RowId::Job(_))) => Ok(()),
+        Scope::Job => Err("no job is selected; 9 shows them".into()),
         Scope::Pod => match model.pod_of_selection() {
             Some(_) => Ok(()),
             None => Err("the selected row has no pod".into()),

@@ -1,5 +1,7 @@
 //! What the program wants done. Plain values: the runtime carries them out.
 
+use crate::action::{Plan, Request};
+
 use super::detail::{LogSource, Range};
 use super::listing::RowId;
 use crate::domain::key::{Kind, ObjectKey, Text};
@@ -45,6 +47,22 @@ pub enum Effect {
     Shell {
         pod: ObjectKey,
         container: Option<Text>,
+    },
+    /// Plan what is asked for; answered by `Msg::Proposed`.
+    Propose {
+        request: Request,
+    },
+    /// Have the server check the plan's calls; answered by `Msg::Rehearsed`.
+    Rehearse {
+        plan: Box<Plan>,
+    },
+    /// Carry the plan out; its journal comes back line by line.
+    Perform {
+        plan: Box<Plan>,
+    },
+    /// Go on with a job that was cut off.
+    Resume {
+        run: String,
     },
     /// Stop the process as ctrl-z does, and come back.
     Suspend,

@@ -2,9 +2,11 @@
 //! is printed in a cell is the screen's matter.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::job::JobRow;
 use super::listing::RowId;
 use crate::domain::board::{Board, Verdict};
 use crate::domain::finding::{Code, Severity};
@@ -21,6 +23,7 @@ pub struct Facts<'a> {
     pub metrics: &'a Metrics,
     pub board: &'a Board,
     pub policy: &'a Policy,
+    pub jobs: &'a BTreeMap<String, JobRow>,
     pub now: Timestamp,
 }
 
@@ -97,7 +100,7 @@ impl Facts<'_> {
             RowId::Workspace(key) => self.of_workspace(key, column),
             RowId::Object(kind, key) => self.of_object(*kind, key, column),
             RowId::Finding(unit, code, subject) => self.of_finding(unit, *code, subject, column),
-            RowId::Job(id) => Some(text(id)),
+            RowId::Job(id) => self.of_job(id, column),
         };
         found.unwrap_or(SortValue::Missing)
     }
@@ -320,6 +323,18 @@ impl Facts<'_> {
             },
             "since" => since(finding.since?),
             _ => return None,
+        })
+    }
+
+    fn of_job(&self, id: &str, column: &str) -> Option<SortValue> {
+        let row = self.jobs.get(id)?;
+        Some(match column {
+            "state" => text(row.state()),
+            "action" => text(&row.job.plan.action.to_string()),
+            "subject" => text(&row.subject()),
+            "took" => number(row.took(self.now).as_secs_f64()),
+            "started" => since(row.started()),
+            _ => text(id),
         })
     }
 

@@ -261,7 +261,7 @@ pub fn total(view: View, facts: &Facts<'_>) -> usize {
     match view {
         View::Workspaces => facts.inventory.workspaces().len(),
         View::Findings => facts.board.len(),
-        View::Jobs => 0,
+        View::Jobs => facts.jobs.len(),
         _ => view.kind().map_or(0, |kind| facts.inventory.count(kind)),
     }
 }
@@ -285,7 +285,7 @@ fn exists(row: &RowId, facts: &Facts<'_>) -> bool {
                 .iter()
                 .any(|f| f.code == *code && f.subject.key == *subject)
         }
-        RowId::Job(_) => true,
+        RowId::Job(id) => facts.jobs.contains_key(id),
     }
 }
 
@@ -307,6 +307,6 @@ fn everything(view: View, facts: &Facts<'_>) -> Vec<RowId> {
         View::Sets => objects(&mut inventory.sets.keys(), Kind::Set),
         View::Volumes => objects(&mut inventory.volumes.keys(), Kind::Volume),
         View::Events => objects(&mut inventory.events.keys(), Kind::Event),
-        View::Jobs => Vec::new(),
+        View::Jobs => facts.jobs.keys().cloned().map(RowId::Job).collect(),
     }
 }

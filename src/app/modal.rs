@@ -1,5 +1,8 @@
 //! What lies over the screen and takes the keys. At most one at a time.
 
+use super::job::Proposal;
+use crate::domain::key::ObjectKey;
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Modal {
     Help {
@@ -34,6 +37,13 @@ pub enum Modal {
         cursor: usize,
         then: &'static str,
     },
+    /// How large a claim shall be.
+    AskSize {
+        claim: ObjectKey,
+        prompt: Prompt,
+    },
+    /// A plan, before anything happens.
+    Proposal(Box<Proposal>),
     /// A long text with nothing to decide, for instance why a command is disabled.
     Message {
         title: String,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::detail::Detail;
 use super::field::Facts;
+use super::job::JobRow;
 use super::keymap::Keymap;
 use super::listing::{Listing, RowId};
 use super::modal::Modal;
@@ -38,6 +39,10 @@ pub struct Model {
     pub notice: Option<Notice>,
     /// Lines that were entered after `:`, newest last.
     pub history: Vec<String>,
+    /// Own actions by run id, running and past.
+    pub jobs: BTreeMap<String, JobRow>,
+    /// It was said that jobs run; the next ctrl-c leaves all the same.
+    pub warned: bool,
     /// Which key means which command.
     pub keymap: Keymap,
     /// Contexts of the kubeconfig, for the command line.
@@ -214,6 +219,8 @@ impl Model {
             modal: None,
             notice: None,
             history: Vec::new(),
+            jobs: BTreeMap::new(),
+            warned: false,
             keymap: Keymap::default(),
             contexts: Vec::new(),
             home: place.namespace.clone(),
@@ -245,6 +252,7 @@ impl Model {
             metrics: &self.metrics,
             board: &self.board,
             policy: &self.policy,
+            jobs: &self.jobs,
             now: self.now,
         }
     }

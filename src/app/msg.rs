@@ -4,8 +4,10 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
 use super::detail::{Chart, LogSource, LogState};
+use super::job::{JobRow, Proposal};
 use super::listing::RowId;
 use super::model::{Drawn, Link, Place};
+use crate::action::{Job, Record};
 use crate::domain::inventory::Change;
 use crate::domain::key::Text;
 use crate::domain::metric::MetricsChange;
@@ -47,6 +49,24 @@ pub enum Msg {
     LogState {
         of: LogSource,
         state: LogState,
+    },
+    /// What was asked for, as a plan; or why not.
+    Proposed(Result<Box<Proposal>, Text>),
+    /// What the server says to each call of a plan.
+    Rehearsed {
+        run: String,
+        lines: Vec<String>,
+    },
+    /// Jobs of the journal, with whether somebody works on them.
+    Jobs(Vec<(String, JobRow)>),
+    /// One more line of a journal.
+    Journal {
+        run: String,
+        record: Box<Record>,
+    },
+    JobEnded {
+        run: String,
+        result: Result<Box<Job>, Text>,
     },
     /// An effect that has no answer of its own succeeded or failed.
     Told {

@@ -232,6 +232,100 @@ fn a_shell_goes_to_the_pod_under_the_cursor() {
     );
 }
 
+fn proposal(model: &mut Model, typed_name: Option<&str>) {
+    use crate::action::{Place, Plan, Request, RunId};
+    let request = Request::Evict {
+        workspaces: Vec::new(),
+    };
+    let plan = Plan {
+        id: RunId("evict-1".into()),
+        action: request.action(),
+        request,
+        place: Place {
+            context: "gke-prod".into(),
+            server: "https://x".into(),
+            namespace: "team".into(),
+        },
+        by: "ann".into(),
+        made: model.now,
+        title: "end the session of ide-1".into(),
+        subjects: Vec::new(),
+        steps: Vec::new(),
+        losses: Vec::new(),
+        way_back: Vec::new(),
+        notes: Vec::new(),
+        typed_name: typed_name.map(str::to_owned),
+        rights: Vec::new(),
+        locks: Vec::new(),
+    };
+    let proposal = super::job::Proposal::new(plan, Vec::new());
+    update(model, Msg::Proposed(Ok(Box::new(proposal))));
+}
+
+#[test]
+fn an_action_asks_for_a_plan_of_what_is_marked_or_selected() {
+    use crate::action::Request;
+    let mut model = model();
+    let of = |effects: &[Effect]| match effects {
+        [
+            Effect::Propose {
+                request: Request::Snapshot { workspaces, .. },
+            },
+        ] => workspaces.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of(&press(&mut model, "S")), 1);
+    assert_eq!(of(&press(&mut model, "g space space S")), 2);
+    let effects = press(&mut model, "3 +");
+    assert_eq!(effects, [], "a size is asked for first");
+    let effects = press(&mut model, "enter");
+    assert!(
+        matches!(
+            &effects[..],
+            [Effect::Propose {
+                request: Request::Resize { .. }
+            }]
+        ),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn cancel_has_the_focus_and_a_pasted_line_break_confirms_nothing() {
+    let mut model = model();
+    proposal(&mut model, None);
+    update(&mut model, Msg::Paste("\n\n".into()));
+    assert!(matches!(model.modal, Some(Modal::Proposal(_))));
+    assert_eq!(press(&mut model, "enter"), []);
+    assert_eq!(model.modal, None);
+    proposal(&mut model, None);
+    let effects = press(&mut model, "tab enter");
+    assert!(
+        matches!(&effects[..], [Effect::Rehearse { .. }]),
+        "{effects:?}"
+    );
+    let effects = press(&mut model, "tab enter");
+    assert!(
+        matches!(&effects[..], [Effect::Perform { .. }]),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn where_data_can_be_lost_nothing_happens_before_the_name_is_typed() {
+    let mut model = model();
+    proposal(&mut model, Some("ide-1"));
+    assert_eq!(press(&mut model, "shift-tab enter"), []);
+    type_text(&mut model, "ide-2");
+    assert_eq!(press(&mut model, "enter"), []);
+    press(&mut model, "backspace 1");
+    let effects = press(&mut model, "enter");
+    assert!(
+        matches!(&effects[..], [Effect::Perform { .. }]),
+        "{effects:?}"
+    );
+}
+
 #[test]
 fn another_namespace_forgets_the_rows_of_this_one() {
     let mut model = model();

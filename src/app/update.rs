@@ -4,6 +4,7 @@
 mod act;
 mod modal;
 mod pane;
+mod propose;
 mod typed;
 
 pub use pane::tabs;
@@ -86,6 +87,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
                 model.detail.logs.state = state;
             }
         }
+        Msg::Proposed(result) => propose::take_proposal(model, result),
+        Msg::Rehearsed { run, lines } => propose::take_rehearsal(model, &run, lines),
+        Msg::Jobs(jobs) => {
+            model.jobs.extend(jobs);
+            model.stirred = true;
+        }
+        Msg::Journal { run, record } => propose::take_record(model, run, &record),
+        Msg::JobEnded { run, result } => propose::take_end(model, &run, result),
         Msg::Told { good, text } => {
             model.notify(if good { Level::Good } else { Level::Bad }, text);
         }
@@ -146,7 +155,7 @@ pub fn settle(model: &mut Model) -> Vec<Effect> {
             Unit::Object(..) => None,
         })),
         View::Findings => many = !judged.is_empty(),
-        View::Jobs => {}
+        View::Jobs => many = model.stirred,
         // What is hurt is known elsewhere than in the object itself.
         _ if model.listing().only_hurt && !judged.is_empty() => many = true,
         _ => match view

@@ -85,6 +85,17 @@ impl Session {
         session
     }
 
+    /// Where it leads, for a connection of its own.
+    pub(super) fn target(&self) -> Target {
+        Target {
+            context: self.connection.as_ref().map_or_else(
+                || self.target.context.clone(),
+                |connection| Some(connection.context.clone()).filter(|c| c != "in-cluster"),
+            ),
+            ..self.target.clone()
+        }
+    }
+
     pub(super) fn client(&self) -> Option<Client> {
         Some(self.connection.as_ref()?.client.clone())
     }

@@ -36,7 +36,7 @@ pub(super) fn cell(
                 .next()
                 .map_or_else(|| brush.dash(), |f| brush.finding(unit, f, column))
         }
-        RowId::Job(id) => Line::raw(id.clone()),
+        RowId::Job(id) => brush.job(id, column),
     }
 }
 
@@ -584,6 +584,29 @@ impl<'a> Brush<'a> {
             },
             "sentence" => self.plain(&explain(&self.case(unit), finding).sentence),
             "since" => finding.since.map_or_else(|| self.dash(), |at| self.age(at)),
+            _ => self.dash(),
+        }
+    }
+
+    fn job(self, id: &str, column: &str) -> Line<'static> {
+        let Some(row) = self.model.jobs.get(id) else {
+            return self.dash();
+        };
+        match column {
+            "state" => {
+                let (glyph, role) = match row.state() {
+                    "done" => (self.look.glyph("✓", "+"), Role::Ok),
+                    "running" => (self.look.glyph("◐", "*"), Role::Accent),
+                    "failed" | "cut off" => (self.look.glyph("✗", "x"), Role::Bad),
+                    _ => (self.look.glyph("·", "."), Role::Dim),
+                };
+                self.say(&format!("{glyph} {}", row.state()), role)
+            }
+            "action" => self.plain(&row.job.plan.action.to_string()),
+            "subject" => self.plain(&row.subject()),
+            "step" => self.plain(&row.step()),
+            "took" => self.plain(&human_duration(row.took(self.model.now))),
+            "started" => self.age(row.started()),
             _ => self.dash(),
         }
     }

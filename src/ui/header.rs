@@ -264,12 +264,25 @@ pub(super) fn draw_footer(model: &Model, look: &Look, frame: &mut Frame<'_>, are
             let text = text::fit(&notice.text, area.width.saturating_sub(1));
             Line::from(vec![Span::raw(" "), Span::styled(text, look.style(role))])
         }
+        None if model.jobs.values().any(|row| row.running) => running(model, look),
         None => hints(model, look),
     };
     let line = text::fit_line(line, area.width);
     frame
         .buffer_mut()
         .set_line(area.x, area.y, &line, area.width);
+}
+
+/// What runs, wherever one looks.
+fn running(model: &Model, look: &Look) -> Line<'static> {
+    let mut spans = vec![Span::styled(" jobs ", look.style(Role::Accent))];
+    for row in model.jobs.values().filter(|row| row.running) {
+        let took = crate::domain::findings::human_duration(row.took(model.now));
+        let mark = look.glyph("◐", "*");
+        let text = format!("{mark} {}: {}, {took}  ", row.job.plan.title, row.step());
+        spans.push(Span::raw(text::clean(&text).into_owned()));
+    }
+    Line::from(spans)
 }
 
 fn hints(model: &Model, look: &Look) -> Line<'static> {

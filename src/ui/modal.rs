@@ -10,6 +10,7 @@ use super::{markdown, text};
 use crate::app::Model;
 use crate::app::column::columns;
 use crate::app::command::{self, COMMANDS};
+use crate::app::job::{Choice, Proposal};
 use crate::app::modal::{Modal, Prompt};
 
 /// Answers the lines that a long text had room for and has, when one is open.
@@ -45,6 +46,11 @@ pub(super) fn draw(
             let title = format!("{then}: which container?");
             painter.menu(frame, &title, names(containers), *cursor);
         }
+        Modal::AskSize { claim, prompt } => {
+            let sign = format!("new size of {} (20Gi, +5Gi, +20%): ", claim.name);
+            painter.prompt(frame, &sign, prompt);
+        }
+        Modal::Proposal(proposal) => return Some(painter.proposal(frame, proposal)),
         Modal::Help { .. } | Modal::Runbook { .. } | Modal::Message { .. } => {
             return Some(painter.reading(frame, modal));
         }
@@ -129,6 +135,107 @@ impl Painter<'_> {
             }
             _ => (0, 0),
         }
+    }
+
+    /// Everything that must be known before saying yes: what, on which objects by uid, every call,
+    /// what can be lost, and the way back.
+    fn proposal(&self, frame: &mut Frame<'_>, proposal: &Proposal) -> (u16, usize) {
+        let plan = &proposal.plan;
+        let area = self.area(WIDEST);
+        let title = format!(
+            "{} · {} / {}",
+            plan.title,
+            plan.place.context,
+            plan.namespace()
+        );
+        let inner = self.frame_box(frame, area, &title);
+        let width = inner.width.saturating_sub(2);
+        let look = self.look;
+        let mut lines: Vec<Line<'static>> = Vec::new();
+        let mut say = |text: &str, role: Role| {
+            for line in text::wrap(text, width) {
+                lines.push(Line::styled(line, look.style(role)));
+            }
+        };
+        for subject in &plan.subjects {
+            say(
+                &format!(
+                    "{} {} uid {}",
+                    subject.kind.object(),
+                    subject.key.name,
+                    subject.uid
+                ),
+                Role::Dim,
+            );
+        }
+        for (at, step) in (1..).zip(&plan.steps) {
+            say(&format!("{at:>2} {}", step.title), Role::Text);
+        }
+        for loss in &plan.losses {
+            say(&format!("can be lost: {loss}"), Role::Bad);
+        }
+        if plan.losses.is_empty() {
+            say("no data can be lost", Role::Ok);
+        }
+        for way in &plan.way_back {
+            say(&format!("way back: {way}"), Role::Text);
+        }
+        for note in &plan.notes {
+            say(&format!("note: {note}"), Role::Warn);
+        }
+        for right in &proposal.missing {
+            say(&format!("missing right: {right}"), Role::Bad);
+        }
+        for line in &proposal.rehearsal {
+            say(line, Role::Accent);
+        }
+        let room = inner.height.saturating_sub(2);
+        let first = proposal
+            .scroll
+            .min(lines.len().saturating_sub(usize::from(room)));
+        let shown = lines.iter().skip(first).take(usize::from(room));
+        for (y, line) in (inner.y..).zip(shown) {
+            let line = text::fit_line(line.clone(), width);
+            frame.buffer_mut().set_line(inner.x + 1, y, &line, width);
+        }
+        self.answers(frame, inner, proposal);
+        (room, lines.len())
+    }
+
+    /// The name to type, and the three answers; Cancel has the focus first.
+    fn answers(&self, frame: &mut Frame<'_>, inner: Rect, proposal: &Proposal) {
+        let width = inner.width.saturating_sub(2);
+        let y = inner.bottom().saturating_sub(2);
+        if let Some(name) = &proposal.plan.typed_name {
+            let text = format!("type {name} to go on: {}", proposal.typed);
+            let line = Line::styled(text::fit(&text, width), self.look.style(Role::Warn));
+            frame.buffer_mut().set_line(inner.x + 1, y, &line, width);
+        }
+        let mut spans = Vec::new();
+        for (choice, word) in [
+            (Choice::Cancel, "Cancel"),
+            (Choice::DryRun, "Dry run"),
+            (Choice::Perform, "Perform"),
+        ] {
+            let blocked = choice == Choice::Perform && proposal.obstacle().is_some();
+            let style = if proposal.choice == choice {
+                self.look.selection()
+            } else if blocked {
+                self.look.style(Role::Dim)
+            } else {
+                self.look.style(Role::Text)
+            };
+            spans.push(Span::styled(format!("[ {word} ]"), style));
+            spans.push(Span::raw("  "));
+        }
+        spans.push(Span::styled(
+            "tab chooses, enter takes it",
+            self.look.style(Role::Dim),
+        ));
+        let line = text::fit_line(Line::from(spans), width);
+        frame
+            .buffer_mut()
+            .set_line(inner.x + 1, y + 1, &line, width);
     }
 
     fn sorts(&self) -> Vec<Line<'static>> {
@@ -261,7 +368,8 @@ impl Painter<'_> {
             ..screen
         };
         frame.render_widget(Clear, row);
-        let room = usize::from(screen.width.saturating_sub(2));
+        let sign_wide = u16::try_from(text::width(sign)).unwrap_or(1);
+        let room = usize::from(screen.width.saturating_sub(sign_wide + 1));
         // The cursor stays in sight: what is left of it scrolls away.
         let before: String = prompt.text.chars().take(prompt.cursor).collect();
         let mut hidden = 0;
@@ -281,7 +389,7 @@ impl Painter<'_> {
         frame
             .buffer_mut()
             .set_line(screen.x, y, &line, screen.width);
-        let x = screen.x + 1 + u16::try_from(wide).unwrap_or(0);
+        let x = screen.x + sign_wide + u16::try_from(wide).unwrap_or(0);
         frame.set_cursor_position((x.min(screen.right().saturating_sub(1)), y));
         if prompt.completions.is_empty() || y == 0 {
             return;

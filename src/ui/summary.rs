@@ -46,7 +46,7 @@ pub(super) fn lines(model: &Model, look: &Look, row: &RowId, width: u16) -> Vec<
             }
             lines
         }
-        RowId::Job(_) => Vec::new(),
+        RowId::Job(id) => writer.job(id),
     }
 }
 
@@ -77,6 +77,52 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Each step with its time and its answer, and how to go on or back.
+    fn job(&self, id: &str) -> Vec<Line<'static>> {
+        use crate::action::journal::End;
+        let model = self.model;
+        let Some(row) = model.jobs.get(id) else {
+            return Vec::new();
+        };
+        let plan = &row.job.plan;
+        let mut lines = self.wrapped(&plan.title, Role::Header, 0);
+        lines.push(self.pair("job", id));
+        lines.push(self.pair("state", row.state()));
+        lines.push(self.pair(
+            "where",
+            format!("{} / {}", plan.place.context, plan.namespace()),
+        ));
+        lines.push(self.pair("by", &plan.by));
+        for (word, title, note, when) in row.steps() {
+            let role = match word {
+                "done" | "found" => Role::Ok,
+                "failed" | "unknown" => Role::Bad,
+                "begun" => Role::Accent,
+                _ => Role::Dim,
+            };
+            let age = when.map_or_else(String::new, |at| format!(" {} ago", ago(model.now, at)));
+            lines.extend(self.wrapped(&format!("{word:<8} {title}{age}"), role, 0));
+            if !note.is_empty() {
+                lines.extend(self.wrapped(&note, Role::Text, 9));
+            }
+        }
+        match &row.job.end {
+            Some((_, End::Failed { why, next })) => {
+                lines.extend(self.wrapped(&format!("failed: {why}; {next}"), Role::Bad, 0));
+            }
+            Some((_, End::Done)) => lines.extend(self.step(Some("undo"), "take it back")),
+            _ => {}
+        }
+        if !row.running && !row.job.is_done() && row.job.undone_by.is_none() {
+            lines.extend(self.step(Some("resume"), "go on"));
+            lines.extend(self.step(Some("undo"), "take back what was done"));
+        }
+        for note in &row.job.notes {
+            lines.extend(self.wrapped(&format!("note: {note}"), Role::Warn, 0));
+        }
+        lines
+    }
+
     fn workspace(&self, key: &ObjectKey) -> Vec<Line<'static>> {
         let inventory = &self.model.inventory;
         let Some(workspace) = inventory.workspace(key) else {

@@ -212,7 +212,10 @@ fn why_empty(model: &Model) -> (String, Role) {
     }
     let kinds: &[Kind] = match model.view {
         View::Workspaces | View::Findings => &crate::domain::board::NEEDED,
-        View::Jobs => return ("no action was taken yet".into(), Role::Text),
+        View::Jobs => {
+            let text = "no action was taken from this computer yet";
+            return (text.into(), Role::Text);
+        }
         View::Claims => &[Kind::Claim],
         View::Snapshots => &[Kind::Snapshot],
         View::Pods => &[Kind::Pod],

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{modal, open_view, pane, relist, show_view};
+use super::{modal, open_view, pane, propose, relist, show_view};
 use crate::app::command::{self, Id};
 use crate::app::detail::Tab;
 use crate::app::effect::Effect;
@@ -47,7 +47,13 @@ pub(super) fn run(model: &mut Model, id: Id) -> Vec<Effect> {
         Id::Up | Id::Down | Id::Top | Id::Bottom | Id::PageUp | Id::PageDown => step(model, id),
         Id::Open => open(model),
         Id::Back => back(model),
-        Id::Quit => model.quit = Some(Quit { code: 0 }),
+        Id::Quit => {
+            if propose::may_quit(model) {
+                model.quit = Some(Quit { code: 0 });
+            }
+        }
+        Id::Snapshot | Id::Resize | Id::Evict | Id::Undo => return propose::ask(model, id),
+        Id::Resume => return propose::resume(model),
         Id::Help | Id::Command | Id::Filter | Id::Sort | Id::Actions => ask(model, id),
         Id::Mark => mark(model),
         Id::OnlyFindings => only_findings(model),

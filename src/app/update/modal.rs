@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use strum::IntoEnumIterator as _;
 use tui_input::{Input, InputRequest};
 
-use super::{act, relist, typed};
+use super::{act, propose, relist, typed};
 use crate::app::command::{self, Id};
 use crate::app::detail::Tab;
 use crate::app::effect::Effect;
@@ -69,6 +69,8 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             Pick::Chosen => container(model, containers.get(cursor), then),
             Pick::Left => Vec::new(),
         },
+        Modal::AskSize { claim, prompt } => propose::press_size(model, claim, prompt, key),
+        Modal::Proposal(proposal) => propose::press(model, proposal, key),
         Modal::Runbook { code, scroll } => {
             let scroll = read(model, key, scroll);
             model.modal = scroll.map(|scroll| Modal::Runbook { code, scroll });
@@ -363,7 +365,7 @@ impl Prompt {
     }
 
     /// Whether the text is different now.
-    fn edit(&mut self, key: KeyEvent) -> bool {
+    pub(super) fn edit(&mut self, key: KeyEvent) -> bool {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let request = match key.code {
             KeyCode::Char('a') if control => InputRequest::GoToStart,

@@ -1,0 +1,144 @@
+//! Own actions on the screen: a plan that waits for a word, and jobs running and past.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::action::journal::{End, Job, Progress, StepResult};
+use crate::action::plan::Plan;
+
+/// A job as the view lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRow {
+    pub job: Job,
+    /// This process, or another one, works on it.
+    pub running: bool,
+}
+
+impl JobRow {
+    /// One word for how it stands.
+    pub const fn state(&self) -> &'static str {
+        match &self.job.end {
+            _ if self.job.undone_by.is_some() => "undone",
+            _ if self.running => "running",
+            Some((_, End::Done)) => "done",
+            Some((_, End::Failed { .. })) => "failed",
+            Some((_, End::Cancelled)) => "cancelled",
+            None => "cut off",
+        }
+    }
+
+    pub fn started(&self) -> Timestamp {
+        self.job.began.unwrap_or(self.job.plan.made)
+    }
+
+    pub fn took(&self, now: Timestamp) -> SignedDuration {
+        let end = match &self.job.end {
+            Some((at, _)) => *at,
+            None if self.running => now,
+            None => self.started(),
+        };
+        end.duration_since(self.started())
+    }
+
+    /// What it works on.
+    pub fn subject(&self) -> String {
+        match self.job.plan.subjects.as_slice() {
+            [] => self.job.plan.namespace().to_owned(),
+            [one] => one.key.name.to_string(),
+            [one, rest @ ..] => format!("{} +{}", one.key.name, rest.len()),
+        }
+    }
+
+    /// Where it is: the step that is being taken, or that it stopped at.
+    pub fn step(&self) -> String {
+        let at = self.job.steps.iter().position(|p| !p.is_passed());
+        let total = self.job.plan.steps.len();
+        match (at, &self.job.end) {
+            (_, Some((_, End::Failed { why, .. }))) => why.clone(),
+            (None, _) => format!("{total} of {total}"),
+            (Some(at), _) => {
+                let title = self.job.plan.steps.get(at).map_or("", |s| &s.title);
+                let stage = self.job.stages.get(&at);
+                let stage = stage.map_or_else(String::new, |s| format!(": {s}"));
+                format!("{} of {total} {title}{stage}", at + 1)
+            }
+        }
+    }
+
+    /// Each step with how it stands and what was answered.
+    pub fn steps(&self) -> impl Iterator<Item = (&'static str, &str, String, Option<Timestamp>)> {
+        let steps = self.job.plan.steps.iter().enumerate();
+        steps.map(|(at, step)| {
+            let stage = self.job.stages.get(&at).cloned().unwrap_or_default();
+            let (word, note, when) = match self.job.steps.get(at) {
+                None | Some(Progress::Waiting) => ("waiting", String::new(), None),
+                Some(Progress::Begun { at }) => ("begun", stage, Some(*at)),
+                Some(Progress::Over { at, result }) => {
+                    let (word, note) = match result {
+                        StepResult::Done { text } => ("done", text),
+                        StepResult::Found { text } => ("found", text),
+                        StepResult::Tolerated { why } => ("skipped", why),
+                        StepResult::Failed { why, .. } => ("failed", why),
+                        StepResult::Unknown { why, .. } => ("unknown", why),
+                    };
+                    (word, note.clone(), Some(*at))
+                }
+            };
+            (word, step.title.as_str(), note, when)
+        })
+    }
+}
+
+/// A plan on the screen, before anything happens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposal {
+    pub plan: Plan,
+    /// Rights that are missing; with any it cannot be performed.
+    pub missing: Vec<String>,
+    /// What was typed where the plan asks for a name.
+    pub typed: String,
+    pub choice: Choice,
+    /// What the server said to each call of a dry run.
+    pub rehearsal: Vec<String>,
+    pub scroll: usize,
+}
+
+/// Cancel has the focus first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    #[default]
+    Cancel,
+    DryRun,
+    Perform,
+}
+
+impl Proposal {
+    pub const fn new(plan: Plan, missing: Vec<String>) -> Self {
+        Self {
+            plan,
+            missing,
+            typed: String::new(),
+            choice: Choice::Cancel,
+            rehearsal: Vec::new(),
+            scroll: 0,
+        }
+    }
+
+    /// Why it may not be performed yet.
+    pub fn obstacle(&self) -> Option<String> {
+        if !self.missing.is_empty() {
+            return Some(format!("no right to {}", self.missing.join(", ")));
+        }
+        match &self.plan.typed_name {
+            Some(name) if *name != self.typed => Some(format!("type {name} to go on")),
+            _ => None,
+        }
+    }
+
+    pub const fn next(&mut self, forward: bool) {
+        self.choice = match (self.choice, forward) {
+            (Choice::Cancel, true) | (Choice::Perform, false) => Choice::DryRun,
+            (Choice::DryRun, true) | (Choice::Cancel, false) => Choice::Perform,
+            (Choice::Perform, true) | (Choice::DryRun, false) => Choice::Cancel,
+        };
+    }
+}
