@@ -197,6 +197,7 @@ impl Config {
             claim_templates: workspaces.claim_templates.clone(),
             persist_paths: workspaces.persist_paths.clone(),
             stateless_label: workspaces.stateless_label.clone(),
+            hold_labels: self.orphans.hold_labels.clone(),
         }
     }
 
@@ -217,7 +218,6 @@ impl Config {
                 inactive: orphans.inactive,
                 observations: orphans.observations,
                 apart: orphans.apart,
-                hold_labels: orphans.hold_labels.clone(),
                 parked: orphans.parked,
                 cap: orphans.cap,
                 keep: orphans.keep,

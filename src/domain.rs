@@ -13,6 +13,7 @@ pub mod inventory;
 pub mod key;
 pub mod metric;
 pub mod node;
+pub mod ownership;
 pub mod pod;
 pub mod policy;
 pub mod quantity;

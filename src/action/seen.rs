@@ -10,6 +10,7 @@ use super::refusal::{Refusal, RefusalKind};
 use crate::domain::inventory::Inventory;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::metric::Metrics;
+pub use crate::domain::ownership::OrphanSettings;
 use crate::domain::policy::Policy;
 
 /// Everything that planning may look at.
@@ -74,18 +75,6 @@ pub struct Settings {
     pub verify: VerifySettings,
 }
 
-/// When a claim that nothing needs may be deleted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OrphanSettings {
-    pub inactive: SignedDuration,
-    pub observations: u32,
-    pub apart: SignedDuration,
-    pub hold_labels: Vec<String>,
-    pub parked: bool,
-    pub cap: u32,
-    pub keep: SignedDuration,
-}
-
 /// The persistence verification test.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerifySettings {
@@ -114,7 +103,6 @@ impl Default for Settings {
                 inactive: SignedDuration::from_hours(90 * 24),
                 observations: 2,
                 apart: SignedDuration::from_hours(6),
-                hold_labels: vec!["wsdash.dev/keep".to_owned()],
                 parked: false,
                 cap: 5,
                 keep: SignedDuration::from_hours(30 * 24),

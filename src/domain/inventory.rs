@@ -6,6 +6,7 @@
 mod change;
 mod join;
 mod mark;
+mod needs;
 mod store;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use change::{Change, Row};
+pub use needs::Maker;
 pub use store::Store;
 
 use super::claim::Claim;

@@ -45,6 +45,8 @@ pub struct Policy {
     pub persist_paths: Vec<String>,
     /// Label or annotation that says: this pod keeps nothing, leave it alone.
     pub stateless_label: String,
+    /// Labels or annotations that hold a claim for ever.
+    pub hold_labels: Vec<String>,
 }
 
 impl Default for Policy {
@@ -76,6 +78,7 @@ impl Default for Policy {
             claim_templates: vec!["workspace".into(), "theia-config".into()],
             persist_paths: vec!["/workspace".into(), "/home/theia/.theia".into()],
             stateless_label: "wsdash.dev/stateless".into(),
+            hold_labels: vec!["wsdash.dev/keep".into()],
         }
     }
 }

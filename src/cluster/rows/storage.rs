@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::model::{Amount, ConditionModel, ErrorModel, Moment, Object, Reference};
 use super::{first, meta, owners, storage};
+use crate::action::{CONSISTENCY_LABEL, KEPT_ANNOTATION, SET_LABEL};
 use crate::domain::claim::{Claim, ClaimPhase, Condition};
 use crate::domain::key::{ObjectKey, Text, Uid};
 use crate::domain::policy::Policy;
@@ -29,8 +30,8 @@ pub(super) fn claim(object: Object, policy: &Policy) -> Claim {
         .conditions
         .iter()
         .find(|c| &*c.kind == "Unused" && c.status == "True");
-    let held = metadata.labels.contains_key("wsdash.dev/keep")
-        || metadata.annotations.contains_key("wsdash.dev/keep");
+    let held = (policy.hold_labels.iter())
+        .any(|h| metadata.labels.contains_key(h) || metadata.annotations.contains_key(h));
     Claim {
         meta: meta(&metadata),
         owners: owners(&metadata).into_boxed_slice(),
@@ -109,7 +110,7 @@ pub(super) fn volume(object: Object) -> Volume {
         message: status.message,
         kept_by: metadata
             .annotations
-            .get("wsdash.dev/run-id")
+            .get(KEPT_ANNOTATION)
             .map(|v| v.as_str().into()),
     }
 }
@@ -134,13 +135,10 @@ pub(super) fn snapshot(object: Object) -> Snapshot {
             None => None,
         },
         error: status.error.map(|e| (e.message, e.time)),
-        set_id: metadata
-            .labels
-            .get("wsdash.dev/set")
-            .map(|v| v.as_str().into()),
+        set_id: metadata.labels.get(SET_LABEL).map(|v| v.as_str().into()),
         consistency: metadata
-            .annotations
-            .get("wsdash.dev/consistency")
+            .labels
+            .get(CONSISTENCY_LABEL)
             .map(|v| v.as_str().into()),
     }
 }

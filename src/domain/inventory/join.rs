@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::needs::by_label;
 use super::store::AnyStore;
 use super::{Inventory, Row, Unit, beside};
 use crate::domain::claim::Claim;
@@ -24,7 +25,7 @@ pub(super) const MAX_ORDINALS: u32 = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// `<template>-<set>` in a namespace → the sets and templates that make it.
-    prefixes: HashMap<ObjectKey, Vec<(Text, Text)>>,
+    pub(super) prefixes: HashMap<ObjectKey, Vec<(Text, Text)>>,
     /// `<anything>` before a canonical ordinal → claims of that name, with their ordinal.
     claims: HashMap<ObjectKey, Vec<(u32, Text)>>,
     /// Workspace → claims that no live set proves, with the template that was tried.
@@ -40,6 +41,8 @@ pub(super) struct Index {
     /// Volume → attachments of it.
     pub(super) attachments: HashMap<Text, Vec<Text>>,
     pub(super) events: HashMap<(Kind, ObjectKey), Vec<ObjectKey>>,
+    /// Claim → workloads whose pod template names it.
+    pub(super) references: HashMap<ObjectKey, Vec<(Kind, Text)>>,
     pub(super) failed_volumes: BTreeSet<Text>,
     /// Workspaces whose work is on no claim: what sets look like is evidence for them.
     pub(super) unpersisted: BTreeSet<ObjectKey>,
@@ -47,7 +50,11 @@ pub(super) struct Index {
     pub(super) departed: HashMap<ObjectKey, Timestamp>,
 }
 
-fn link<K: std::hash::Hash + Eq, V: PartialEq>(map: &mut HashMap<K, Vec<V>>, key: K, value: V) {
+pub(super) fn link<K: std::hash::Hash + Eq, V: PartialEq>(
+    map: &mut HashMap<K, Vec<V>>,
+    key: K,
+    value: V,
+) {
     let values = map.entry(key).or_default();
     if !values.contains(&value) {
         // Most lists have one entry; growing by four would cost megabytes at fleet size.
@@ -56,7 +63,11 @@ fn link<K: std::hash::Hash + Eq, V: PartialEq>(map: &mut HashMap<K, Vec<V>>, key
     }
 }
 
-fn unlink<K: std::hash::Hash + Eq, V: PartialEq>(map: &mut HashMap<K, Vec<V>>, key: K, value: &V) {
+pub(super) fn unlink<K: std::hash::Hash + Eq, V: PartialEq>(
+    map: &mut HashMap<K, Vec<V>>,
+    key: K,
+    value: &V,
+) {
     if let Entry::Occupied(mut entry) = map.entry(key) {
         entry.get_mut().retain(|v| v != value);
         if entry.get().is_empty() {
@@ -134,11 +145,11 @@ impl Inventory {
             Row::Budget(r) => exchange!(self.budgets, r),
             Row::Quota(r) => exchange!(self.quotas, r),
             Row::Workload(r) => match r.kind {
-                Kind::Deployment => exchange!(self.deployments, r),
-                Kind::ReplicaSet => exchange!(self.replica_sets, r),
-                Kind::DaemonSet => exchange!(self.daemon_sets, r),
-                Kind::Job => exchange!(self.jobs, r),
-                _ => exchange!(self.cron_jobs, r),
+                Kind::Deployment => exchange!(self.deployments, r, touch_workload),
+                Kind::ReplicaSet => exchange!(self.replica_sets, r, touch_workload),
+                Kind::DaemonSet => exchange!(self.daemon_sets, r, touch_workload),
+                Kind::Job => exchange!(self.jobs, r, touch_workload),
+                _ => exchange!(self.cron_jobs, r, touch_workload),
             },
         }
     }
@@ -168,11 +179,11 @@ impl Inventory {
             Kind::Event => take!(self.events, touch_event),
             Kind::SnapshotClass => take!(self.snapshot_classes),
             Kind::StorageClass => take!(self.storage_classes),
-            Kind::Deployment => take!(self.deployments),
-            Kind::ReplicaSet => take!(self.replica_sets),
-            Kind::DaemonSet => take!(self.daemon_sets),
-            Kind::Job => take!(self.jobs),
-            Kind::CronJob => take!(self.cron_jobs),
+            Kind::Deployment => take!(self.deployments, touch_workload),
+            Kind::ReplicaSet => take!(self.replica_sets, touch_workload),
+            Kind::DaemonSet => take!(self.daemon_sets, touch_workload),
+            Kind::Job => take!(self.jobs, touch_workload),
+            Kind::CronJob => take!(self.cron_jobs, touch_workload),
             Kind::Budget => take!(self.budgets),
             Kind::Quota => take!(self.quotas),
         }
@@ -213,6 +224,7 @@ impl Inventory {
 
     fn touch_set(&mut self, set: &Set, there: bool) {
         let key = &set.meta.key;
+        self.refer(Kind::Set, key, &set.claims, there);
         let mut ordinals: BTreeSet<u32> = self.ordinals_of(key).collect();
         ordinals.extend(set.ordinals().take(MAX_ORDINALS as usize));
         for template in &set.templates {
@@ -461,26 +473,9 @@ impl Inventory {
     /// The set that a claim of a deleted set must have had: its labels (selector labels are
     /// copied to claims) or a configured template name prove it, and only if they name one.
     fn guess(&self, claim: &Claim, prefix: &str, ordinal: u32) -> Option<(ObjectKey, Text)> {
-        let mut found: BTreeSet<(Text, Text)> = BTreeSet::new();
-        for value in &claim.label_values {
-            if let Some(template) = prefix
-                .strip_suffix(&**value)
-                .and_then(|p| p.strip_suffix('-'))
-                && !template.is_empty()
-            {
-                found.insert((Arc::clone(value), template.into()));
-            }
-        }
+        let mut found = by_label(claim, prefix);
         if found.is_empty() {
-            for template in &self.templates {
-                if let Some(set) = prefix
-                    .strip_prefix(template.as_str())
-                    .and_then(|p| p.strip_prefix('-'))
-                    && !set.is_empty()
-                {
-                    found.insert((set.into(), template.as_str().into()));
-                }
-            }
+            found = self.by_template(prefix);
         }
         let (set, template) = found.pop_first()?;
         let name: Text = format!("{set}-{ordinal}").into();
