@@ -66,6 +66,8 @@ pub struct Options {
     pub seed: u64,
     /// The simulated time at which it starts; now when `None`.
     pub start: Option<Timestamp>,
+    /// Port of the API server on 127.0.0.1; 0 = any that is free.
+    pub port: u16,
 }
 
 impl Default for Options {
@@ -75,6 +77,7 @@ impl Default for Options {
             speed: 1.0,
             seed: 1,
             start: None,
+            port: 0,
         }
     }
 }
@@ -105,8 +108,10 @@ pub async fn start(options: Options) -> Result<Running> {
     let judge = drill.clone().map(|d| drill::Judge::new(d, begin));
     let shared = http::Shared::new(world, Clock::new(begin, options.speed), judge);
     let mut tasks = Vec::new();
-    let api = serve(&shared, http::router(Arc::clone(&shared)), &mut tasks).await?;
-    let prometheus = serve(&shared, prom::router(Arc::clone(&shared)), &mut tasks).await?;
+    let api = http::router(Arc::clone(&shared));
+    let api = serve(&shared, api, options.port, &mut tasks).await?;
+    let prometheus = prom::router(Arc::clone(&shared));
+    let prometheus = serve(&shared, prometheus, 0, &mut tasks).await?;
     tasks.push(tokio::spawn(live(Arc::clone(&shared))));
     Ok(Running {
         shared,
@@ -120,11 +125,12 @@ pub async fn start(options: Options) -> Result<Running> {
 async fn serve(
     shared: &Arc<http::Shared>,
     router: axum::Router,
+    port: u16,
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))
+    let listener = TcpListener::bind(("127.0.0.1", port))
         .await
-        .context("opening a port of 127.0.0.1 for the demo")?;
+        .with_context(|| format!("opening port {port} of 127.0.0.1 for the demo; is it taken?"))?;
     let address = listener.local_addr().context("the demo's own address")?;
     let stop = shared.cancel.clone().cancelled_owned();
     tasks.push(tokio::spawn(async move {

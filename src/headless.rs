@@ -2,18 +2,18 @@
 //! as part of every answer. Nothing here may call an incomplete picture complete.
 
 mod act;
+mod demo;
 mod get;
 mod items;
 mod picture;
 mod print;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 
-use crate::cli::{Cli, Command, Demo, DemoCommand, TextFormat};
+use crate::cli::{Cli, Command, TextFormat};
 use crate::cluster::connect::{Compression, Target};
 use crate::config::{Config, Gzip, Known, Loaded, Sources};
 
@@ -52,7 +52,7 @@ pub async fn run(cli: &Cli) -> Result<u8> {
             clap_mangen::Man::new(crate::cli::definition(None)).render(&mut std::io::stdout())?;
             Ok(0)
         }
-        Some(Command::Demo(demo)) => simulate(demo).await,
+        Some(Command::Demo(demo)) => Box::pin(demo::run(demo, loaded)).await,
         Some(Command::Act(act)) => act::run(&loaded, act).await,
         Some(Command::Rbac { actions }) => act::rbac(&loaded, actions).await,
         Some(_) => bail!("this command is not built yet; `wsdash --help` names those that print"),
@@ -71,7 +71,8 @@ async fn dashboard(loaded: Loaded) -> Result<u8> {
     let start = crate::runtime::Start {
         target: target(&loaded.config),
         config: std::sync::Arc::new(loaded.config),
-        clock: Box::new(Timestamp::now),
+        clock: std::sync::Arc::new(Timestamp::now),
+        welcome: None,
     };
     crate::runtime::run(start).await
 }
@@ -95,48 +96,6 @@ fn target(config: &Config) -> Target {
         run: format!("{:x}", Timestamp::now().as_millisecond()),
         ..Target::default()
     }
-}
-
-async fn simulate(demo: &Demo) -> Result<u8> {
-    if demo.list {
-        for (name, scenario) in crate::demo::scenarios()? {
-            say(&format!("{name}\t{}", scenario.title))?;
-        }
-        return Ok(0);
-    }
-    let Some(DemoCommand::Serve {
-        port,
-        drill,
-        speed,
-        seed,
-    }) = &demo.command
-    else {
-        bail!("only `wsdash demo serve` and `wsdash demo --list` are built yet");
-    };
-    if *port != 0 {
-        bail!("--port is not built yet; leave it out and a free port is taken");
-    }
-    let mut options = crate::demo::Options {
-        speed: *speed,
-        seed: *seed,
-        ..Default::default()
-    };
-    if let Some(drill) = drill {
-        options.scenario.clone_from(drill);
-    }
-    let running = crate::demo::start(options).await?;
-    let folder = crate::config::state_folder().context("finding the state folder")?;
-    crate::logging::make_private(&folder)?;
-    let file: PathBuf = folder.join("demo.kubeconfig");
-    std::fs::write(&file, running.kubeconfig())
-        .with_context(|| format!("writing {}", file.display()))?;
-    say(&format!("export KUBECONFIG={}", file.display()))?;
-    say(&format!("# Prometheus: {}", running.prometheus_url()))?;
-    say("# ctrl-c ends it")?;
-    tokio::signal::ctrl_c()
-        .await
-        .context("waiting for ctrl-c")?;
-    Ok(0)
 }
 
 /// Prints to standard output; a reader that went away is no error worth a word.

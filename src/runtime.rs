@@ -13,13 +13,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crossterm::event::Event;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use tokio::sync::mpsc;
 
 use crate::app::keymap::Keymap;
-use crate::app::model::{Place, View};
+use crate::app::modal::Modal;
+use crate::app::model::{Level, Notice, Place, View};
 use crate::app::{self, Effect, Model, Msg};
 use crate::cluster::connect::Target;
+use crate::cluster::perform::Clock;
 use crate::config::Config;
 use crate::terminal::{self, Loan, Options, Signal, Signals, Terminal};
 use crate::ui::{self, Look};
@@ -40,8 +42,21 @@ pub struct Start {
     pub config: Arc<Config>,
     pub target: Target,
     /// Where `now` comes from: the wall clock, except in a simulated cluster.
-    pub clock: Box<dyn Fn() -> Timestamp + Send>,
+    pub clock: Clock,
+    /// What is said at the start.
+    pub welcome: Option<Welcome>,
 }
+
+/// The first word of the screen.
+pub enum Welcome {
+    /// One line, until it is dismissed.
+    Line(String),
+    /// A page to read before anything else.
+    Page { title: String, text: String },
+}
+
+/// How long a first line stays when nobody dismisses it.
+const FIRST_LINE: SignedDuration = SignedDuration::from_mins(30);
 
 /// Runs the dashboard until somebody quits; answers the exit code. Call it on the thread that
 /// drives the runtime: its panic gives the terminal back.
@@ -60,6 +75,24 @@ pub async fn run(start: Start) -> Result<u8> {
     };
     let mut model = Model::new((start.clock)(), place, config.policy());
     model.keymap = keymap;
+    match start.welcome {
+        Some(Welcome::Page { title, text }) => {
+            let scroll = 0;
+            model.modal = Some(Modal::Message {
+                title,
+                text,
+                scroll,
+            });
+        }
+        Some(Welcome::Line(text)) => {
+            model.notice = Some(Notice {
+                text,
+                level: Level::Good,
+                until: model.now + FIRST_LINE,
+            });
+        }
+        None => {}
+    }
     let size = terminal.size()?;
     model.size = (size.width, size.height);
     model.view = config.ui.view.parse().unwrap_or(View::Workspaces);
@@ -69,7 +102,7 @@ pub async fn run(start: Start) -> Result<u8> {
     let mut dashboard = Dashboard {
         session: Session::start(Arc::clone(&config), start.target),
         work: Work::new(messages.clone()),
-        acting: Acting::new(Arc::clone(&config), messages),
+        acting: Acting::new(Arc::clone(&config), Arc::clone(&start.clock), messages),
         config,
         clock: start.clock,
         inbox,
@@ -88,7 +121,7 @@ pub async fn run(start: Start) -> Result<u8> {
 
 struct Dashboard {
     config: Arc<Config>,
-    clock: Box<dyn Fn() -> Timestamp + Send>,
+    clock: Clock,
     session: Session,
     work: Work,
     acting: Acting,

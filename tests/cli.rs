@@ -366,3 +366,28 @@ fn a_reader_that_goes_away_is_no_error() {
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
     assert!(!said.contains("panicked"), "{said}");
 }
+
+#[test]
+fn any_command_runs_against_the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| bare(folder.path(), args).output().unwrap();
+    let answer = run(&["demo", "--", "get", "workspaces", "-o", "json"]);
+    let document: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(document["items"].as_array().unwrap().len(), 40);
+    assert_eq!(document["context"], "demo");
+    let wrong = run(&["demo", "--", "frobnicate"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let list = text(&run(&["demo", "--list"]).stdout);
+    assert!(
+        list.lines().count() >= 13,
+        "a morning and a dozen drills: {list}"
+    );
+    let left = std::fs::read_dir(folder.path().join("state/wsdash")).unwrap();
+    let names: Vec<_> = left.map(|e| e.unwrap().file_name()).collect();
+    assert!(
+        !names
+            .iter()
+            .any(|n| n.to_string_lossy().contains("kubeconfig")),
+        "{names:?}"
+    );
+}

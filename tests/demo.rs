@@ -16,6 +16,7 @@ fn options(scenario: &str, speed: f64, seed: u64) -> Options {
         speed,
         seed,
         start: Some("2026-01-05T09:00:00Z".parse().unwrap()),
+        ..Options::default()
     }
 }
 

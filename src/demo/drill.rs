@@ -25,6 +25,29 @@ pub enum Harm {
     },
 }
 
+impl std::fmt::Display for Harm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::DiskDeleted {
+                namespace,
+                claim,
+                snapshot_kept,
+                ..
+            } => {
+                let kept = if *snapshot_kept {
+                    "a snapshot of it is left"
+                } else {
+                    "nothing of it is left"
+                };
+                write!(f, "the disk of {namespace}/{claim} was deleted; {kept}")
+            }
+            Self::SessionCut { namespace, pod, .. } => {
+                write!(f, "the session in {namespace}/{pod} was cut")
+            }
+        }
+    }
+}
+
 /// How a drill went.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {

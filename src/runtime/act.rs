@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use crate::action::{Job, Plan, Record, Request, RunId};
 use crate::app::Msg;
 use crate::app::job::{JobRow, Proposal};
 use crate::cluster::connect::{Environment, Interaction, Target, connect};
-use crate::cluster::perform::{Folder, Performer};
+use crate::cluster::perform::{Clock, Folder, Performer};
 use crate::config::Config;
 
 /// Lines of a journal that may wait for the screen.
@@ -26,6 +25,7 @@ const LAST_STEP: Duration = Duration::from_secs(10);
 
 pub(super) struct Acting {
     config: Arc<Config>,
+    clock: Clock,
     messages: mpsc::Sender<Msg>,
     /// Performers of plans that wait for a word, by run.
     planned: Arc<tokio::sync::Mutex<HashMap<String, Arc<Performer>>>>,
@@ -33,9 +33,10 @@ pub(super) struct Acting {
 }
 
 impl Acting {
-    pub(super) fn new(config: Arc<Config>, messages: mpsc::Sender<Msg>) -> Self {
+    pub(super) fn new(config: Arc<Config>, clock: Clock, messages: mpsc::Sender<Msg>) -> Self {
         Self {
             config,
+            clock,
             messages,
             planned: Arc::default(),
             running: Vec::new(),
@@ -65,8 +66,9 @@ impl Acting {
     pub(super) fn propose(&self, session: &Session, request: Request) {
         let (config, messages) = (Arc::clone(&self.config), self.messages.clone());
         let (target, planned) = (session.target(), Arc::clone(&self.planned));
+        let clock = Arc::clone(&self.clock);
         tokio::spawn(async move {
-            let result = propose(&config, target, &request).await;
+            let result = propose(&config, clock, target, &request).await;
             let result = match result {
                 Ok((proposal, performer)) => {
                     let mut planned = planned.lock().await;
@@ -121,6 +123,7 @@ impl Acting {
     /// Goes on with a job that was cut off.
     pub(super) fn resume(&mut self, session: &Session, run: String) {
         let (config, mut target) = (Arc::clone(&self.config), session.target());
+        let clock = Arc::clone(&self.clock);
         let id = RunId(run.clone());
         self.work(run, move |lines, cancel| async move {
             let job = Folder::of_user()?.read(&id)?;
@@ -129,7 +132,7 @@ impl Acting {
             target.namespace = Some(job.plan.namespace().to_owned());
             target.all_namespaces = false;
             target.run = id.to_string();
-            let performer = performer(&config, &target).await?;
+            let performer = performer(&config, clock, &target).await?;
             performer.resume(&id, lines, cancel).await
         });
     }
@@ -176,7 +179,7 @@ impl Acting {
     }
 }
 
-async fn performer(config: &Config, target: &Target) -> Result<Performer> {
+async fn performer(config: &Config, clock: Clock, target: &Target) -> Result<Performer> {
     let connection = connect(target, Interaction::Never).await?;
     if let Some(why) = config.read_only(&connection.context) {
         bail!("{why}");
@@ -187,15 +190,17 @@ async fn performer(config: &Config, target: &Target) -> Result<Performer> {
         config.settings(),
         Environment::of_process().person(),
         Folder::of_user()?,
-    ))
+    )
+    .with_clock(clock))
 }
 
 async fn propose(
     config: &Config,
+    clock: Clock,
     mut target: Target,
     request: &Request,
 ) -> Result<(Proposal, Performer)> {
-    let now = Timestamp::now();
+    let now = clock();
     // Two runs of one second differ by process and by the part of the second.
     let salt = std::process::id() ^ now.subsec_nanosecond().unsigned_abs() >> 10;
     let run = RunId::new(request.action(), now, (salt & 0xffff) as u16);
@@ -204,7 +209,7 @@ async fn propose(
         target.namespace = Some(namespace.to_owned());
         target.all_namespaces = false;
     }
-    let performer = performer(config, &target).await?;
+    let performer = performer(config, clock, &target).await?;
     let plan = performer.plan(request, &run).await?;
     let missing = performer.missing_rights(&plan.rights).await;
     let missing = missing.iter().map(ToString::to_string).collect();
