@@ -47,7 +47,9 @@ fn a_shell_in_the_demo_is_one_and_the_screen_is_whole_afterwards() {
 
 #[test]
 fn a_snapshot_is_taken_by_key() {
-    let mut screen = Session::wsdash(["demo"]).size(120, 40).start();
+    let mut screen = Session::wsdash(["demo", "--speed", "30"])
+        .size(120, 40)
+        .start();
     screen.wait_for("disk full");
     // Alone: with a key behind it, it would be alt and that key.
     screen.send("\x1b");

@@ -259,7 +259,8 @@ async fn a_server_that_goes_away_in_the_middle_is_waited_for_and_nothing_is_done
             assert_eq!(code, 0, "{} step {step}: {out}{err}", stage.name);
             let made = stage.items(&stage.snapshots()).await;
             assert_eq!(made.len(), 2, "{} step {step}: {out}", stage.name);
-            stage.inspect(&claims).await;
+            stage.wait_out_late_leases().await;
+            stage.inspect_but_leases(&claims).await;
             let id = stage.journal()[0]["plan"]["id"]
                 .as_str()
                 .unwrap()

@@ -295,11 +295,17 @@ fn take(message: &[u8], waiting: &mut std::collections::VecDeque<Vec<u8>>) {
     }
 }
 
+/// A shell alone, or a script that looks for one and becomes it: the one shell that there is.
 fn is_shell(words: &[String]) -> bool {
-    words.len() == 1
-        && words
-            .first()
-            .is_some_and(|w| matches!(w.rsplit('/').next(), Some("sh" | "bash" | "ash")))
+    let is_name = |w: &str| matches!(w.rsplit('/').next(), Some("sh" | "bash" | "ash"));
+    match words {
+        [shell] => is_name(shell),
+        [shell, flag, script] if flag == "-c" && is_name(shell) => script.split(';').any(|part| {
+            part.rsplit_once("exec ")
+                .is_some_and(|(_, what)| is_name(what.trim()))
+        }),
+        _ => false,
+    }
 }
 
 /// A shell on a terminal: prompt, echo, one line after another.
