@@ -1,8 +1,6 @@
 //! The first minute of somebody who has no cluster: the real program in a terminal, looking at the
 //! simulated one.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 #[path = "pty/harness.rs"]
 mod pty;
 

@@ -238,3 +238,35 @@ fn hostile_names_break_no_column() {
         "{shown}"
     );
 }
+
+/// `WSDASH_WRITE_DOCS=1 cargo test documents` writes it anew.
+#[test]
+fn documents_show_the_keys_and_a_screen_that_are_true() {
+    use std::fmt::Write as _;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut keys = String::from(
+        "# Keys\n\nGenerated from the table of commands. `[keys]` of the configuration gives others.\n\n\
+         | keys | command | what it does |\n|---|---|---|\n",
+    );
+    for command in crate::app::command::COMMANDS {
+        let list: Vec<String> = command.keys.iter().map(|k| format!("`{k}`")).collect();
+        let _ = writeln!(
+            keys,
+            "| {} | `:{}` | {} |",
+            list.join(" "),
+            command.name(),
+            command.help
+        );
+    }
+    let file = root.join("docs/keys.md");
+    if std::env::var_os("WSDASH_WRITE_DOCS").is_some() {
+        std::fs::write(&file, &keys).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(file).unwrap(), keys);
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let shown = screen(&mut model(), NIGHT);
+    assert!(
+        readme.contains(shown.trim_end()),
+        "the README's screen is old; now it is\n{shown}"
+    );
+}
