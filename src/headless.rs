@@ -13,6 +13,12 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 
+use strum::IntoEnumIterator as _;
+
+use crate::app::column::columns;
+use crate::app::command::{self, COMMANDS};
+use crate::app::keymap::Chord;
+use crate::app::model::View;
 use crate::cli::{Cli, Command, TextFormat};
 use crate::cluster::connect::{Compression, Target};
 use crate::config::{Config, Gzip, Known, Loaded, Sources};
@@ -23,11 +29,27 @@ const UNKNOWN: u8 = 3;
 /// Runs one command and answers the exit code.
 pub async fn run(cli: &Cli) -> Result<u8> {
     let flags = cli.global.overrides();
+    let commands: Vec<&str> = COMMANDS.iter().map(command::Command::name).collect();
+    let names: Vec<(String, Vec<&str>)> = View::iter()
+        .map(|view| {
+            let ids = columns(view).iter().map(|c| c.id).collect();
+            (view.to_string(), ids)
+        })
+        .collect();
+    let views: Vec<(&str, &[&str])> = names
+        .iter()
+        .map(|(view, ids)| (view.as_str(), ids.as_slice()))
+        .collect();
+    let known = Known {
+        commands: Some(&commands),
+        views: Some(&views),
+        is_key: Some(|text| Chord::parse(text).is_some()),
+    };
     let sources = Sources {
         file: cli.global.config.clone(),
         env: Sources::environment(),
         flags,
-        known: Known::default(),
+        known,
     };
     let loaded = Config::load(&sources)?;
     match &cli.command {

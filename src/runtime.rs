@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use crossterm::event::Event;
 use jiff::SignedDuration;
+use strum::IntoEnumIterator as _;
 use tokio::sync::mpsc;
 
 use crate::app::keymap::Keymap;
@@ -75,6 +76,11 @@ pub async fn run(start: Start) -> Result<u8> {
     };
     let mut model = Model::new((start.clock)(), place, config.policy());
     model.keymap = keymap;
+    for view in View::iter() {
+        let name = view.to_string();
+        let (chosen, sort) = (config.columns.get(&name), config.sort.get(&name));
+        model.arrange(view, chosen.map(Vec::as_slice), sort.map(String::as_str));
+    }
     match start.welcome {
         Some(Welcome::Page { title, text }) => {
             let scroll = 0;

@@ -391,3 +391,27 @@ fn any_command_runs_against_the_demo() {
         "{names:?}"
     );
 }
+
+#[test]
+fn keys_columns_and_views_of_the_configuration_are_those_of_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    for (settings, part) in [
+        ("[keys]\nlogz = [\"x\"]\n", "logs"),
+        ("[keys]\nlogs = [\"hyper-x\"]\n", "hyper-x"),
+        ("[columns]\nworkspaces = [\"name\", \"stat\"]\n", "state"),
+        ("[sort]\nclaims = \"-sice\"\n", "size"),
+        ("[ui]\nview = \"claim\"\n", "claims"),
+    ] {
+        std::fs::write(&file, settings).unwrap();
+        let output = bare(
+            folder.path(),
+            &["config", "--config", file.to_str().unwrap()],
+        )
+        .output()
+        .unwrap();
+        let said = text(&output.stderr);
+        assert_ne!(output.status.code(), Some(0), "{settings}");
+        assert!(said.contains(part), "{settings}: {said}");
+    }
+}

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::column::{Column, columns};
 use super::detail::Detail;
 use super::field::Facts;
 use super::job::JobRow;
 use super::keymap::Keymap;
-use super::listing::{Listing, RowId};
+use super::listing::{Listing, RowId, Sort};
 use super::modal::Modal;
 use crate::domain::board::Board;
 use crate::domain::inventory::Inventory;
@@ -43,6 +44,8 @@ pub struct Model {
     pub jobs: BTreeMap<String, JobRow>,
     /// It was said that jobs run; the next ctrl-c leaves all the same.
     pub warned: bool,
+    /// The columns of views that somebody chose, from left to right; the others have their own.
+    pub columns: BTreeMap<View, Vec<&'static Column>>,
     /// Which key means which command.
     pub keymap: Keymap,
     /// Contexts of the kubeconfig, for the command line.
@@ -221,6 +224,7 @@ impl Model {
             history: Vec::new(),
             jobs: BTreeMap::new(),
             warned: false,
+            columns: BTreeMap::new(),
             keymap: Keymap::default(),
             contexts: Vec::new(),
             home: place.namespace.clone(),
@@ -243,6 +247,41 @@ impl Model {
 
     pub fn selected(&self) -> Option<&RowId> {
         self.listing().selected.as_ref()
+    }
+
+    /// The columns of the view that is open.
+    pub fn shown_columns(&self) -> Vec<&'static Column> {
+        match self.columns.get(&self.view) {
+            Some(chosen) => chosen.clone(),
+            None => columns(self.view).iter().collect(),
+        }
+    }
+
+    /// Columns and order of a view, as the configuration says; names that are no column of it are
+    /// the configuration's own error and change nothing here.
+    pub fn arrange(&mut self, view: View, chosen: Option<&[String]>, sort: Option<&str>) {
+        let find = |name: &str| columns(view).iter().find(|c| c.id == name);
+        if let Some(names) = chosen {
+            let found: Vec<_> = names.iter().filter_map(|name| find(name)).collect();
+            if !found.is_empty() {
+                self.columns.insert(view, found);
+            }
+        }
+        let (name, descending) = match sort {
+            Some(name) => match name.strip_prefix('-') {
+                Some(rest) => (rest, true),
+                None => (name, false),
+            },
+            None => return,
+        };
+        if let Some(column) = find(name)
+            && let Some(listing) = self.listings.get_mut(&view)
+        {
+            listing.sort = Sort {
+                column: column.id,
+                descending,
+            };
+        }
     }
 
     /// What values are computed from.

@@ -406,3 +406,14 @@ proptest! {
         prop_assert!(model.quit.is_none() || model.history.iter().any(|l| l.starts_with('q') || l.starts_with("ex")));
     }
 }
+
+#[test]
+fn columns_and_order_are_what_somebody_chose() {
+    let mut model = model();
+    let chosen = ["name".to_owned(), "age".to_owned()];
+    model.arrange(View::Claims, Some(&chosen), Some("-name"));
+    press(&mut model, "3");
+    let ids: Vec<&str> = model.shown_columns().iter().map(|c| c.id).collect();
+    assert_eq!(ids, ["name", "age"]);
+    assert_eq!(names(&model).first(), Some(&"workspace-ide-2"));
+}

@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use super::look::{Look, Role};
 use super::{cells, text};
 use crate::app::Model;
-use crate::app::column::{Column, columns};
+use crate::app::column::Column;
 use crate::app::model::{Focus, Link, View};
 use crate::domain::freshness::Freshness;
 use crate::domain::key::Kind;
@@ -115,10 +115,8 @@ fn is_dim(model: &Model) -> bool {
 /// The columns that there is room for, in their order, with their widths.
 fn widths(model: &Model, width: u16) -> Vec<(&'static Column, u16)> {
     let all = model.place.namespace.is_none();
-    let mut shown: Vec<&Column> = columns(model.view)
-        .iter()
-        .filter(|c| all || c.id != "namespace")
-        .collect();
+    let mut shown = model.shown_columns();
+    shown.retain(|c| all || c.id != "namespace");
     let room = width.saturating_sub(MARGIN);
     let need = |shown: &[&Column]| {
         shown
