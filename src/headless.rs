@@ -6,6 +6,7 @@ mod demo;
 mod get;
 mod items;
 mod picture;
+mod pod;
 mod print;
 
 use std::io::Write as _;
@@ -19,7 +20,7 @@ use crate::app::column::columns;
 use crate::app::command::{self, COMMANDS};
 use crate::app::keymap::Chord;
 use crate::app::model::View;
-use crate::cli::{Cli, Command, TextFormat};
+use crate::cli::{Act, Cli, Command, TextFormat};
 use crate::cluster::connect::{Compression, Target};
 use crate::config::{Config, Gzip, Known, Loaded, Sources};
 
@@ -75,7 +76,11 @@ pub async fn run(cli: &Cli) -> Result<u8> {
             Ok(0)
         }
         Some(Command::Demo(demo)) => Box::pin(demo::run(demo, loaded)).await,
-        Some(Command::Act(act)) => act::run(&loaded, act).await,
+        Some(Command::Act(act)) => match &**act {
+            Act::Exec(args) => Box::pin(pod::run(&loaded, args)).await,
+            Act::Logs(args) => pod::log(&loaded, args).await,
+            act => act::run(&loaded, act).await,
+        },
         Some(Command::Rbac { actions }) => act::rbac(&loaded, actions).await,
         Some(_) => bail!("this command is not built yet; `wsdash --help` names those that print"),
         None => Box::pin(dashboard(loaded)).await,

@@ -5,7 +5,7 @@
 mod act;
 mod keys;
 mod session;
-mod shell;
+pub(crate) mod shell;
 mod work;
 
 use std::sync::Arc;
@@ -246,6 +246,9 @@ impl Dashboard {
             News::Message(msg) => msg,
             News::Connected(place) => {
                 self.work.stop();
+                if let Some(client) = self.session.client() {
+                    self.work.review(client, place.namespace.clone());
+                }
                 Msg::Connected(place)
             }
         };

@@ -193,6 +193,62 @@ fn who_may_read_nothing_is_told_what_is_missing_and_who_may_read_pods_sees_pods(
     let screen = oncall.dashboard(80, 24);
     screen.send("5");
     screen.wait_for("ide-0");
+    // No shell without the right to one: the key says which.
+    screen.send("s");
+    screen.wait_for("create pods/exec");
+}
+
+#[test]
+fn exec_passes_bytes_and_exit_codes_and_logs_print_what_was_written() {
+    let _quiet = quiet();
+    let Some(place) = Place::new("exec") else {
+        return;
+    };
+    place.apply_example(1);
+    eventually("the pod is ready", || place.ready_pod("ide-0"));
+    let bytes: Vec<u8> = (0..3_000_000_u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3])
+        .collect();
+    let mut child = place
+        .command(&["exec", "ide-0", "-i", "--", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let sent = bytes.clone();
+    let feed = std::thread::spawn(move || std::io::Write::write_all(&mut input, &sent));
+    let output = child.wait_with_output().unwrap();
+    feed.join().unwrap().unwrap();
+    assert!(
+        output.stdout == bytes,
+        "what went in comes out: {} bytes",
+        output.stdout.len()
+    );
+    assert_eq!(output.status.code(), Some(0));
+    let output = place
+        .command(&[
+            "exec",
+            "ide-0",
+            "--",
+            "sh",
+            "-c",
+            "echo out; echo err >&2; exit 7",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(
+        (output.stdout, output.stderr),
+        (b"out\n".to_vec(), b"err\n".to_vec())
+    );
+    assert_eq!(output.status.code(), Some(7));
+    place.exec("ide-0", "echo a line >/proc/1/fd/1");
+    eventually("the log has the line", || {
+        let output = place.command(&["logs", "ide-0"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout)
+            .contains("a line")
+            .then_some(())
+    });
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(super) async fn run(
 }
 
 /// Looks for the shells inside the container, in their order. With one there is nothing to look for.
-fn command(shells: &[String]) -> Vec<String> {
+pub(crate) fn command(shells: &[String]) -> Vec<String> {
     match shells {
         [] => vec!["sh".into()],
         [one] => one.split_whitespace().map(str::to_owned).collect(),
@@ -95,12 +95,14 @@ fn command(shells: &[String]) -> Vec<String> {
     }
 }
 
-fn window() -> Option<WindowSize> {
+/// The size of the terminal now.
+pub(crate) fn window() -> Option<WindowSize> {
     let (width, height) = crossterm::terminal::size().ok()?;
     Some(WindowSize { width, height })
 }
 
-async fn converse(mut session: Session) -> Result<ExecEnd> {
+/// Passes bytes between the raw terminal and the session until it has ended.
+pub(crate) async fn converse(mut session: Session) -> Result<ExecEnd> {
     let (mut typed, _keyboard) = Keyboard::open()?;
     let mut resized = signal(SignalKind::window_change()).context("listening for new sizes")?;
     let resizer = session.resizer();

@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::app::Msg;
 use crate::app::detail::{Chart, Line, LogSource, LogState, Measure, Range};
 use crate::app::listing::RowId;
+use crate::cluster::access::{Access, Rule, Verdict};
 use crate::cluster::exec::PodTarget;
 use crate::cluster::fault::Fault;
 use crate::cluster::logs::{self, LogEvent, LogRequest};
@@ -28,6 +29,7 @@ pub(super) struct Work {
     yaml: Option<AbortOnDropHandle<()>>,
     logs: Option<AbortOnDropHandle<()>>,
     chart: Option<AbortOnDropHandle<()>>,
+    review: Option<AbortOnDropHandle<()>>,
 }
 
 /// How far back from when a chart looks.
@@ -44,6 +46,7 @@ impl Work {
             yaml: None,
             logs: None,
             chart: None,
+            review: None,
         }
     }
 
@@ -52,6 +55,35 @@ impl Work {
         self.yaml = None;
         self.logs = None;
         self.chart = None;
+    }
+
+    /// Asks what the user may do; a command that is not allowed says which right is missing.
+    pub(super) fn review(&mut self, client: Client, namespace: Option<Text>) {
+        let messages = self.messages.clone();
+        self.review = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let rules = [
+                ("shell", Rule::new("create", "", "pods/exec")),
+                ("logs", Rule::new("get", "", "pods/log")),
+                ("previous-logs", Rule::new("get", "", "pods/log")),
+            ];
+            let asked: Vec<Rule> = rules
+                .iter()
+                .map(|(_, rule)| match &namespace {
+                    Some(namespace) => rule.clone().in_namespace(&**namespace),
+                    None => rule.clone(),
+                })
+                .collect();
+            let verdicts = Access::new(client).check(&asked).await;
+            let told = rules.iter().zip(asked.iter().zip(verdicts));
+            let told = told.map(|((name, _), (rule, verdict))| {
+                // What nobody could say is no prohibition: the server has the last word anyway.
+                let denied = matches!(verdict, Verdict::Denied { .. });
+                let why = denied.then(|| format!("the missing right is `{rule}`").into());
+                (*name, why)
+            });
+            // The loop is gone: then nobody presses a key.
+            let _ = messages.send(Msg::Disabled(told.collect())).await;
+        })));
     }
 
     pub(super) fn fetch_yaml(&mut self, client: Client, of: RowId, kind: Kind, key: ObjectKey) {
