@@ -20,9 +20,10 @@ use crate::app::column::columns;
 use crate::app::command::{self, COMMANDS};
 use crate::app::keymap::Chord;
 use crate::app::model::View;
-use crate::cli::{Act, Cli, Command, TextFormat};
+use crate::cli::{Act, Cli, Command, RunbookArgs, TextFormat};
 use crate::cluster::connect::{Compression, Target};
 use crate::config::{Config, Gzip, Known, Loaded, Sources};
+use crate::domain::finding::Code;
 
 /// Something that the answer needs could not be read.
 const UNKNOWN: u8 = 3;
@@ -82,9 +83,27 @@ pub async fn run(cli: &Cli) -> Result<u8> {
             act => act::run(&loaded, act).await,
         },
         Some(Command::Rbac { actions }) => act::rbac(&loaded, actions).await,
-        Some(_) => bail!("this command is not built yet; `wsdash --help` names those that print"),
+        Some(Command::Runbook(args)) => runbook(args),
         None => Box::pin(dashboard(loaded)).await,
     }
+}
+
+/// Prints a runbook, or the list of them.
+fn runbook(args: &RunbookArgs) -> Result<u8> {
+    let Some(wanted) = &args.code else {
+        for code in Code::iter() {
+            say(&format!("{:<24} {}", <&str>::from(code), code.word()))?;
+        }
+        return Ok(0);
+    };
+    let Ok(code) = wanted.parse::<Code>() else {
+        bail!("there is no runbook `{wanted}`; `wsdash runbook` lists them");
+    };
+    if args.workspace.is_some() {
+        bail!("walking through a runbook is not built yet; without --workspace it is printed");
+    }
+    say(crate::runbook::text(code).trim_end())?;
+    Ok(0)
 }
 
 /// Without a command the dashboard starts.

@@ -415,3 +415,17 @@ fn keys_columns_and_views_of_the_configuration_are_those_of_the_program() {
         assert!(said.contains(part), "{settings}: {said}");
     }
 }
+
+#[test]
+fn every_runbook_can_be_read_without_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| bare(folder.path(), args).output().unwrap();
+    let list = text(&run(&["runbook"]).stdout);
+    for line in list.lines() {
+        let code = line.split_whitespace().next().unwrap();
+        let shown = text(&run(&["runbook", code]).stdout);
+        assert!(shown.contains("Steps"), "{code}");
+    }
+    assert!(list.lines().count() > 30);
+    assert_ne!(run(&["runbook", "no-such"]).status.code(), Some(0));
+}
