@@ -12,6 +12,7 @@ use super::text;
 use crate::app::command;
 use crate::app::listing;
 use crate::app::model::{Level, Link, Model, View};
+use crate::domain::board::NEEDED;
 use crate::domain::findings::ago;
 use crate::domain::freshness::Freshness;
 use crate::domain::key::Kind;
@@ -41,7 +42,10 @@ pub(super) fn draw(model: &Model, look: &Look, frame: &mut Frame<'_>, area: Rect
 
 fn place(model: &Model, look: &Look) -> Line<'static> {
     let place = &model.place;
-    let namespace = place.namespace.as_deref().unwrap_or("all namespaces");
+    // Before a connection stands nobody knows where it leads.
+    let unknown = place.cluster.is_empty() && model.link != Link::Up;
+    let everywhere = if unknown { "…" } else { "all namespaces" };
+    let namespace = place.namespace.as_deref().unwrap_or(everywhere);
     let context = place.label.as_deref().unwrap_or(&place.context);
     let colour = place.colour.as_ref().and_then(|c| c.parse::<Color>().ok());
     let style = match colour.filter(|_| look.colour) {
@@ -51,6 +55,7 @@ fn place(model: &Model, look: &Look) -> Line<'static> {
         None => Style::new().add_modifier(Modifier::BOLD),
     };
     let (mark, role) = match place.read_only {
+        _ if unknown => ("", Role::Dim),
         Some(_) => ("RO", Role::Warn),
         None => ("RW", Role::Dim),
     };
@@ -225,7 +230,11 @@ fn tabs(model: &Model, look: &Look, width: u16) -> Line<'static> {
     for view in View::iter() {
         let known = match view.kind() {
             Some(kind) => model.inventory.freshness().get(kind).was_complete(),
-            None => true,
+            None if view == View::Jobs => true,
+            None => {
+                let freshness = model.inventory.freshness();
+                (NEEDED.into_iter()).all(|kind| freshness.get(kind).was_complete())
+            }
         };
         let count = listing::total(view, &facts);
         let count = match (known, count) {

@@ -185,6 +185,10 @@ fn a_connection_that_never_stood_says_what_to_do() {
     };
     let shown = screen(&mut model, NIGHT);
     assert!(shown.contains("set KUBECONFIG or pass"), "{shown}");
+    let top: String = shown.lines().take(2).collect();
+    for claim in ["all namespaces", "RW", "workspaces 0", "findings 0"] {
+        assert!(!top.contains(claim), "nothing is known yet: {top}");
+    }
 }
 
 #[test]
