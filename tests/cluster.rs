@@ -70,7 +70,7 @@ fn three_workspaces_appear_and_a_disk_that_fills_is_told() {
     screen.wait_for("disk full");
     place.exec(
         "ide-1",
-        "nohup sh -c 'while true; do dd if=/dev/zero bs=16k count=1 >>/workspace/log 2>/dev/null; sleep 1; done' >/dev/null 2>&1 &",
+        "nohup sh -c 'while true; do dd if=/dev/zero bs=64k count=1 >>/workspace/log 2>/dev/null; sleep 1; done' >/dev/null 2>&1 &",
     );
     eventually("a forecast, as soon as its conditions hold", || {
         let document = place.json(&["get", "claims", "workspace-ide-1"]);

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::pty::{Session, Start};
 
 /// Only a failing test waits so long.
-const CEILING: Duration = Duration::from_secs(180);
+const CEILING: Duration = Duration::from_secs(420);
 
 /// Asks again and again until there is an answer. Asking takes its time, so nothing spins.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
@@ -55,7 +55,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         // A scrape is every few seconds here, so a forecast needs minutes and not hours.
         let settings =
-            "[metrics]\ninterval = \"2s\"\nforecast_window = \"3m\"\nforecast_points = 12\n";
+            "[metrics]\ninterval = \"2s\"\nforecast_window = \"3m\"\nforecast_points = 6\n";
         std::fs::write(folder.path().join("config.toml"), settings).unwrap();
         let place = Self {
             admin: PathBuf::from(&kubeconfig),
