@@ -68,9 +68,9 @@ fn three_workspaces_appear_and_a_disk_that_fills_is_told() {
         told.then_some(())
     });
     screen.wait_for("disk full");
-    place.exec(
+    let _writing = place.exec_on(
         "ide-1",
-        "nohup sh -c 'while true; do dd if=/dev/zero bs=64k count=1 >>/workspace/log 2>/dev/null; sleep 1; done' >/dev/null 2>&1 &",
+        "while true; do dd if=/dev/zero bs=64k count=1 >>/workspace/log 2>/dev/null; sleep 1; done",
     );
     eventually("a forecast, as soon as its conditions hold", || {
         let document = place.json(&["get", "claims", "workspace-ide-1"]);

@@ -4,7 +4,7 @@
 #![expect(unreachable_pub, reason = "a part of a test program")]
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -118,6 +118,18 @@ impl Place {
         self.kubectl(&["exec", pod, "--", "sh", "-c", script]);
     }
 
+    /// A script that goes on until what is returned is dropped: what a shell leaves behind in the
+    /// background dies with its exec.
+    pub fn exec_on(&self, pod: &str, script: &str) -> Running {
+        let mut command = Command::new("kubectl");
+        command
+            .arg("--kubeconfig")
+            .arg(&self.admin)
+            .args(["-n", &self.namespace, "exec", pod, "--", "sh", "-c", script])
+            .stdin(Stdio::null());
+        Running(command.spawn().unwrap())
+    }
+
     /// A set `ide` of workspaces with two claims each.
     pub fn apply_example(&self, replicas: u32) {
         let manifest = include_str!("example.yaml").replace("REPLICAS", &replicas.to_string());
@@ -179,6 +191,17 @@ impl Place {
     pub fn dashboard(&self, columns: u16, rows: u16) -> Session {
         let start: Start = Session::wsdash(self.flags());
         start.size(columns, rows).start()
+    }
+}
+
+/// A process that ends with its owner.
+pub struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that ended by itself is no fault here.
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 
