@@ -22,6 +22,7 @@ use crate::action::{self, Right};
 use crate::cluster::access::{Access, Rule, Verdict};
 use crate::cluster::connect::{Connection, REQUEST_LIMIT};
 use crate::cluster::fault::{Fault, FaultKind};
+use crate::cluster::sightings;
 use crate::domain::metric::Metrics;
 use crate::domain::policy::Policy;
 
@@ -88,14 +89,17 @@ impl Performer {
     /// Looks at most-recent and plans. Of an undo the job is read from the journals.
     pub async fn plan(&self, request: &Request, run: &RunId) -> Result<Plan> {
         let jobs = self.jobs_of(request)?;
-        let fresh = look::look(
+        let mut fresh = look::look(
             &self.caller,
             &self.policy,
-            &self.namespace_of(request),
+            &self.namespace_of(request, &jobs),
             (&request.kinds(), &request.whole_kinds()),
             |inventory| request.objects(inventory, &jobs),
         )
         .await?;
+        if matches!(request, Request::Orphans { .. }) {
+            fresh.sightings = sightings::read(&self.folder.sightings())?;
+        }
         let now = self.caller.now();
         let metrics = Metrics::default();
         let seen = self.seen(&fresh, &metrics, run, now);
@@ -117,9 +121,10 @@ impl Performer {
     }
 
     /// A request says by its keys which namespace it is about; an undo says it by its job.
-    fn namespace_of(&self, request: &Request) -> String {
+    fn namespace_of(&self, request: &Request, jobs: &[Job]) -> String {
         request
             .namespace()
+            .or_else(|| jobs.first().map(|job| job.plan.namespace()))
             .map_or_else(|| self.place.namespace.clone(), str::to_owned)
     }
 
@@ -136,6 +141,7 @@ impl Performer {
             policy: &self.policy,
             settings: &self.settings,
             objects: &fresh.objects,
+            sightings: &fresh.sightings,
             place: &self.place,
             run,
             by: &self.by,
