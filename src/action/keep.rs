@@ -51,7 +51,11 @@ impl<'a> Held<'a> {
     /// Refuses what cannot be read, is on no CSI disk, or is on a disk that is not surely its own.
     pub(super) fn of(seen: &Seen<'a>, claim: &'a Claim) -> Result<Self, Refusal> {
         let key = &claim.meta.key;
-        snapshot::refuse_unfit(seen, claim)?;
+        match snapshot::refuse_unfit(seen, claim) {
+            // whether that matters is up to whoever wants a snapshot
+            Err(refusal) if refusal.kind == RefusalKind::RateLimit => {}
+            other => other?,
+        }
         let unknown = |what: &str| {
             Refusal::new(
                 RefusalKind::NotKnown,
@@ -115,6 +119,8 @@ pub(super) fn safety_snapshot(
     workspace: &str,
     level: &str,
 ) -> Result<(ObjectKey, Vec<Step>), Refusal> {
+    let driver = snapshot::driver(seen, held.claim);
+    snapshot::rate_limit(seen, held.claim, driver.as_deref())?;
     let name = format!("{}-{}", snapshot::tail(held.name(), 200), seen.run.short());
     let key = beside(&held.claim.meta.key, &name.as_str().into());
     let mut spec = json!({"source": {"persistentVolumeClaimName": held.name()}});

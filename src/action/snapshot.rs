@@ -241,7 +241,11 @@ pub fn refuse_unfit(seen: &Seen<'_>, claim: &Claim) -> Result<(), Refusal> {
 }
 
 /// The provider's limit for one disk. Snapshots by others count, too.
-fn rate_limit(seen: &Seen<'_>, claim: &Claim, driver: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn rate_limit(
+    seen: &Seen<'_>,
+    claim: &Claim,
+    driver: Option<&str>,
+) -> Result<(), Refusal> {
     let Some(interval) = driver.and_then(|d| seen.settings.snapshot_interval.get(d)) else {
         return Ok(());
     };

@@ -108,7 +108,18 @@ impl<'a, 'b> Swap<'a, 'b> {
         let name = &self.workspace.key.name;
         let mut waits = Vec::new();
         for (held, level) in self.held.iter().zip(levels) {
-            let (_, steps) = keep::safety_snapshot(seen, held, name, &level)?;
+            let steps = match keep::safety_snapshot(seen, held, name, &level) {
+                Ok((_, steps)) => steps,
+                // the old volume itself is kept: that is the better way back
+                Err(refusal) if refusal.kind == RefusalKind::RateLimit => {
+                    plan.notes.push(format!(
+                        "no snapshot of the present state is taken: {}",
+                        refusal.sentence
+                    ));
+                    continue;
+                }
+                Err(refusal) => return Err(refusal),
+            };
             let mut steps = steps.into_iter();
             plan.steps.extend(steps.next());
             waits.extend(steps);
@@ -147,8 +158,6 @@ impl<'a, 'b> Swap<'a, 'b> {
             "`wsdash undo {}` swaps the old volumes in again; the restored ones are kept, too",
             seen.run
         ));
-        plan.way_back
-            .push("a snapshot of the present state is taken first".to_owned());
         plan.typed_name = Some(name.to_string());
         match &self.block {
             Block::None => {}
