@@ -18,7 +18,7 @@ use crate::action::plan::{Do, Place, Plan, RunId, Step};
 use crate::action::refusal::{Refusal, RefusalKind};
 use crate::action::request::{ActionName, Request};
 use crate::action::seen::{Seen, Settings};
-use crate::action::{self, Right};
+use crate::action::{self, Call, Right};
 use crate::cluster::access::{Access, Rule, Verdict};
 use crate::cluster::connect::{Connection, REQUEST_LIMIT};
 use crate::cluster::fault::{Fault, FaultKind};
@@ -190,8 +190,13 @@ impl Performer {
             let verdict = if call.can_be_tried() && step.missing().is_empty() {
                 match self.caller.call(call, true).await {
                     Ok(_) => Some(Ok(())),
-                    // it is about what an earlier call of the same plan makes
-                    Err(fault) if fault.kind == FaultKind::NotFound && makes(plan, step) => None,
+                    // it is about what an earlier call of the same plan makes or takes away
+                    Err(fault)
+                        if matches!(fault.kind, FaultKind::NotFound | FaultKind::Conflict)
+                            && is_prepared(plan, step) =>
+                    {
+                        None
+                    }
                     // an undo looks first, and leaves alone what never came to be
                     Err(fault)
                         if plan.action == ActionName::Undo
@@ -399,19 +404,20 @@ async fn mark_undone(undone: &JournalFile, by: &Job, at: Timestamp) -> Result<()
     undone.write(&Record { at, entry }).await
 }
 
-/// Whether an earlier step of the plan makes the object that this one is about.
-fn makes(plan: &Plan, step: &Step) -> bool {
+/// Whether an earlier step of the plan makes or deletes the object that this one is about.
+fn is_prepared(plan: &Plan, step: &Step) -> bool {
     let Do::Call { call, .. } = &step.what else {
         return false;
     };
     let object = call.object();
-    plan.steps
-        .iter()
-        .take_while(|earlier| earlier.id != step.id)
-        .any(|earlier| {
-            matches!(&earlier.what, Do::Call { call: made @ action::Call::Create { .. }, .. }
-            if made.object() == object)
-        })
+    let mut earlier = plan.steps.iter().take_while(|s| s.id != step.id);
+    earlier.any(|earlier| match &earlier.what {
+        Do::Call {
+            call: call @ (Call::Create { .. } | Call::Delete { .. }),
+            ..
+        } => call.object() == object,
+        _ => false,
+    })
 }
 
 fn rule(right: &Right) -> Rule {
