@@ -11,17 +11,22 @@
 
 pub mod call;
 pub mod condition;
+pub mod delete_claims;
 pub mod evict;
 pub mod guard;
 pub mod journal;
+mod keep;
 pub mod kubectl;
 pub mod plan;
+pub mod purge;
 pub mod refusal;
 pub mod request;
 pub mod resize;
+pub mod restore;
 pub mod right;
 pub mod role;
 pub mod seen;
+mod session;
 pub mod snapshot;
 pub mod undo;
 
@@ -67,10 +72,15 @@ pub fn plan(seen: &Seen<'_>, request: &Request, jobs: &[Job]) -> Result<Plan, Re
                 "`wsdash jobs` lists them",
             )),
         },
-        Request::Orphans { .. }
-        | Request::Restore { .. }
-        | Request::Verify { .. }
-        | Request::Purge { .. } => Err(Refusal::new(
+        Request::Orphans { claims } => delete_claims::plan(seen, claims),
+        Request::Purge { .. } => purge::plan(seen, jobs),
+        Request::Restore {
+            workspace,
+            from,
+            in_place,
+            claims,
+        } => restore::plan(seen, workspace, from.as_deref(), *in_place, claims),
+        Request::Verify { .. } => Err(Refusal::new(
             RefusalKind::NotBuilt,
             format!("{} is not built yet", request.action()),
             "nothing was done",

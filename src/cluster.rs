@@ -13,4 +13,5 @@ pub mod logs;
 pub mod object;
 pub mod perform;
 mod rows;
+pub mod sightings;
 pub mod watch;

@@ -197,6 +197,7 @@ impl Config {
             claim_templates: workspaces.claim_templates.clone(),
             persist_paths: workspaces.persist_paths.clone(),
             stateless_label: workspaces.stateless_label.clone(),
+            activity_annotation: workspaces.activity_annotation.clone(),
             hold_labels: self.orphans.hold_labels.clone(),
         }
     }

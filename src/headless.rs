@@ -5,9 +5,11 @@ mod act;
 mod demo;
 mod get;
 mod items;
+mod orphans;
 mod picture;
 mod pod;
 mod print;
+mod restore;
 
 use std::io::Write as _;
 

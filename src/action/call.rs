@@ -199,6 +199,13 @@ pub enum Probe {
         pointer: String,
         value: Value,
     },
+    /// An object of this name, whoever made it, has this value; one with another is foreign.
+    Stands {
+        kind: Kind,
+        key: ObjectKey,
+        pointer: String,
+        value: Value,
+    },
     /// Doing it again does no harm: it is repeated without looking.
     Harmless,
 }

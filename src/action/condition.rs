@@ -18,6 +18,14 @@ use crate::domain::key::{Kind, ObjectKey};
 pub enum Condition {
     /// The object is gone, or another has its name.
     Gone { target: Target },
+    /// No object of this name is there, whoever made it.
+    Absent { kind: Kind, key: ObjectKey },
+    /// The claim is gone. A pod that names it meanwhile is an alarm, not a reason to wait.
+    Deleted { claim: Target },
+    /// The finalizer is gone from the object.
+    Without { target: Target, finalizer: String },
+    /// The claim was never deleted, or it is gone and its volume is not bound any more.
+    Rebindable { claim: Target, volume: Target },
     /// No VolumeAttachment of this volume is left.
     Detached { volume: String },
     /// A pod of this name is ready and is not that one.
@@ -83,6 +91,9 @@ pub enum Read {
     },
     /// All attachments (cluster-wide).
     Attachments,
+    Pods {
+        namespace: String,
+    },
     /// `{"blocks": …, "size": …}` of `stat -f` in the container.
     FileSystem(Measure),
 }
@@ -125,6 +136,7 @@ impl Condition {
     pub fn reads(&self, seen: &Observed) -> Vec<Read> {
         match self {
             Self::Gone { target }
+            | Self::Without { target, .. }
             | Self::PodSucceeded { pod: target }
             | Self::VolumePhase { volume: target, .. }
             | Self::SetSettled { set: target }
@@ -134,6 +146,12 @@ impl Condition {
                 reads.extend(seen.events_of(target));
                 reads
             }
+            Self::Absent { kind, key } => vec![Read::Object(*kind, key.clone())],
+            Self::Deleted { claim } => {
+                let namespace = claim.key.namespace.to_string();
+                vec![object(claim), Read::Pods { namespace }]
+            }
+            Self::Rebindable { claim, volume } => vec![object(claim), object(volume)],
             Self::Detached { .. } => vec![Read::Attachments],
             Self::PodReady { pod, .. } => vec![Read::Object(Kind::Pod, pod.clone())],
             Self::SnapshotReady { snapshot, .. } => {

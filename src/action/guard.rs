@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::delete_claims;
+use super::purge;
 use super::refusal::{Refusal, RefusalKind};
 use super::seen::Seen;
 use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::ownership::Class;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "rule")]
@@ -18,7 +21,19 @@ pub enum Guard {
         claim: ObjectKey,
         uid: String,
         volume: String,
+        class: Class,
+        /// Its way back, which must still be ready.
+        snapshot: ObjectKey,
+        run: String,
     },
+    /// The volume is still kept by that run, and free.
+    Kept {
+        volume: String,
+        uid: String,
+        run: String,
+    },
+    /// No claim of this name exists, or only one on this volume, which is still there.
+    Rebind { claim: ObjectKey, volume: String },
     /// No object of this name exists, or only one that this run made.
     Free {
         kind: Kind,
@@ -65,11 +80,46 @@ impl Guard {
                     "one that this run did not make stands there",
                 ))
             }
-            Self::Orphan { .. } => Err(Refusal::new(
-                RefusalKind::NotBuilt,
-                "deleting claims is not built yet",
-                "leave the claim where it is",
-            )),
+            Self::Kept { volume, uid, run } => purge::still_kept(seen, volume, uid, run),
+            Self::Rebind { claim, volume } => {
+                let disk = ObjectKey::new("", volume.as_str());
+                if seen.objects.get(Kind::Volume, &disk).is_none() {
+                    return Err(changed(Kind::Volume, &disk, "it is gone"));
+                }
+                if seen.objects.get(Kind::Claim, claim).is_none() {
+                    return Ok(());
+                }
+                let of = seen.objects.text(Kind::Claim, claim, "/spec/volumeName");
+                if of == Some(volume) {
+                    return Ok(());
+                }
+                Err(Refusal::new(
+                    RefusalKind::Changed,
+                    format!("the name of claim {claim} is taken: one on another volume has it"),
+                    format!(
+                        "nothing was deleted; volume {volume} is kept: bind it under another name, \
+                         or free this one"
+                    ),
+                ))
+            }
+            Self::Orphan {
+                claim,
+                uid,
+                volume,
+                class,
+                snapshot,
+                run,
+            } => delete_claims::still_an_orphan(
+                seen,
+                &delete_claims::Last {
+                    claim,
+                    uid,
+                    volume,
+                    class: *class,
+                    snapshot,
+                    run,
+                },
+            ),
         }
     }
 }

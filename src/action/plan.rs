@@ -38,6 +38,14 @@ impl RunId {
             .map_or_else(|| self.0.clone(), |(_, time)| time.to_owned())
     }
 
+    /// When it was made, to the second.
+    pub fn made(&self) -> Option<Timestamp> {
+        let time = self.time_part();
+        let (seconds, _) = time.rsplit_once('-')?;
+        let time = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", seconds).ok()?;
+        Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    }
+
     /// The part that tells runs apart, for names of objects: `064312-3f9a`.
     pub fn short(&self) -> String {
         let parts: Vec<&str> = self.0.rsplitn(3, '-').collect();
@@ -265,11 +273,19 @@ impl Step {
             .split("${")
             .skip(1)
             .filter_map(|rest| Some(rest.split_once('}')?.0.to_owned()))
+            .filter(|name| is_capture(name))
             .collect();
         names.sort();
         names.dedup();
         names
     }
+}
+
+/// Whether `${name}` is a captured value. A manifest that is put back as it was may hold `${HOME}`
+/// of its own; captured values are called like objects, in small letters with a dash.
+fn is_capture(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    name.contains('-') && name.chars().all(fits)
 }
 
 fn fill(value: &mut Value, captured: &BTreeMap<String, String>) {

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator as _;
 
+use super::delete_claims;
 use super::journal::Job;
+use super::{purge, restore};
 use crate::domain::inventory::Inventory;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::quantity::Quantity;
@@ -123,10 +125,10 @@ impl Request {
             Self::Snapshot { .. } => vec![Kind::Set, Kind::Pod, Kind::Claim, Kind::Snapshot],
             Self::Resize { .. } | Self::Evict { .. } => vec![Kind::Set, Kind::Pod, Kind::Claim],
             Self::Undo { .. } => Vec::new(),
-            Self::Orphans { .. }
-            | Self::Restore { .. }
-            | Self::Verify { .. }
-            | Self::Purge { .. } => Kind::iter().filter(|k| *k != Kind::Event).collect(),
+            Self::Orphans { .. } => delete_claims::kinds(),
+            Self::Purge { .. } => purge::kinds(),
+            Self::Restore { .. } => restore::kinds(),
+            Self::Verify { .. } => Kind::iter().filter(|k| *k != Kind::Event).collect(),
         }
     }
 
@@ -165,11 +167,16 @@ impl Request {
             Self::Evict { workspaces } => {
                 objects.extend(workspaces.iter().map(|key| (Kind::Pod, key.clone())));
             }
-            Self::Orphans { .. }
-            | Self::Restore { .. }
-            | Self::Verify { .. }
-            | Self::Purge { .. }
-            | Self::Undo { .. } => {
+            Self::Orphans { claims } => {
+                for key in claims {
+                    objects.push((Kind::Claim, key.clone()));
+                    let volume = inventory.claims.get(key).and_then(|c| c.volume.as_ref());
+                    objects.extend(volume.map(|name| (Kind::Volume, ObjectKey::unscoped(name))));
+                }
+            }
+            Self::Purge { .. } => objects = purge::objects(inventory, jobs),
+            Self::Restore { workspace, .. } => objects = restore::objects(inventory, workspace),
+            Self::Verify { .. } | Self::Undo { .. } => {
                 let subjects = jobs.iter().flat_map(|job| &job.plan.subjects);
                 objects.extend(subjects.map(|s| (s.kind, s.key.clone())));
             }

@@ -11,6 +11,7 @@ use crate::domain::inventory::Inventory;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::metric::Metrics;
 pub use crate::domain::ownership::OrphanSettings;
+use crate::domain::ownership::Sightings;
 use crate::domain::policy::Policy;
 
 /// Everything that planning may look at.
@@ -23,6 +24,8 @@ pub struct Seen<'a> {
     /// Whole objects, read at most-recent: resourceVersions, labels, manifests to keep. Empty
     /// in a preview from rows; calls then carry uids but no resourceVersion.
     pub objects: &'a Objects,
+    /// How often claims were seen as such that nothing needs.
+    pub sightings: &'a Sightings,
     pub place: &'a Place,
     /// Names of what the plan makes are derived from it, so that they can be found again.
     pub run: &'a RunId,

@@ -241,7 +241,11 @@ pub fn refuse_unfit(seen: &Seen<'_>, claim: &Claim) -> Result<(), Refusal> {
 }
 
 /// The provider's limit for one disk. Snapshots by others count, too.
-fn rate_limit(seen: &Seen<'_>, claim: &Claim, driver: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn rate_limit(
+    seen: &Seen<'_>,
+    claim: &Claim,
+    driver: Option<&str>,
+) -> Result<(), Refusal> {
     let Some(interval) = driver.and_then(|d| seen.settings.snapshot_interval.get(d)) else {
         return Ok(());
     };
@@ -345,7 +349,7 @@ pub fn mount_of<'a>(pod: &'a Pod, claim: &Claim) -> Option<(&'a str, &'a str)> {
 
 /// Has the container write out what it has in memory, if one mounts the claim; answers the
 /// consistency level, which is known only when the snapshot is made.
-fn quiesce(plan: &mut Plan, pod: Option<&Pod>, claim: &Claim) -> String {
+pub(super) fn quiesce(plan: &mut Plan, pod: Option<&Pod>, claim: &Claim) -> String {
     let name = &claim.meta.key.name;
     let Some(pod) = pod.filter(|pod| pod.uses_claim(name)) else {
         return "clean".to_owned();
@@ -380,7 +384,7 @@ fn quiesce(plan: &mut Plan, pod: Option<&Pod>, claim: &Claim) -> String {
 }
 
 /// Deletes a snapshot that the run made, if it did.
-fn remove(seen: &Seen<'_>, key: &ObjectKey) -> Step {
+pub(super) fn remove(seen: &Seen<'_>, key: &ObjectKey) -> Step {
     let target = Target::ours(Kind::Snapshot, key.clone(), seen.run);
     Step::call(
         format!("delete-{}", key.name),
@@ -394,7 +398,7 @@ fn remove(seen: &Seen<'_>, key: &ObjectKey) -> Step {
 }
 
 /// Waits until that snapshot is gone.
-fn removed(seen: &Seen<'_>, key: &ObjectKey) -> Step {
+pub(super) fn removed(seen: &Seen<'_>, key: &ObjectKey) -> Step {
     Step::wait(
         format!("gone-{}", key.name),
         format!("wait until snapshot {} is gone", key.name),
@@ -406,7 +410,7 @@ fn removed(seen: &Seen<'_>, key: &ObjectKey) -> Step {
 }
 
 /// The last `most` characters, beginning with a letter or digit as labels and names must.
-fn tail(text: &str, most: usize) -> String {
+pub(super) fn tail(text: &str, most: usize) -> String {
     let skip = text.chars().count().saturating_sub(most);
     let rest: String = text.chars().skip(skip).collect();
     rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric())

@@ -13,6 +13,7 @@ use crate::domain::build::{
 use crate::domain::inventory::{Inventory, Row};
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::metric::Metrics;
+use crate::domain::ownership::Sightings;
 use crate::domain::policy::Policy;
 use crate::domain::quantity::Quantity;
 
@@ -23,6 +24,7 @@ struct Desk {
     policy: Policy,
     settings: Settings,
     objects: Objects,
+    sightings: Sightings,
     place: Place,
     run: RunId,
 }
@@ -35,6 +37,7 @@ impl Desk {
             policy: Policy::default(),
             settings: Settings::default(),
             objects: Objects::default(),
+            sightings: Sightings::default(),
             place: Place {
                 context: "lab".into(),
                 server: "https://lab".into(),
@@ -60,6 +63,7 @@ impl Desk {
             policy: &self.policy,
             settings: &self.settings,
             objects: &self.objects,
+            sightings: &self.sightings,
             place: &self.place,
             run: &self.run,
             by: "ann@desk",

@@ -326,6 +326,7 @@ pub fn claim(name: &str) -> Claim {
         resize_status: None,
         conditions: Box::default(),
         unused_since: None,
+        active: None,
         finalizers: ["kubernetes.io/pvc-protection".into()].into(),
         held: false,
         user: None,

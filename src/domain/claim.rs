@@ -24,6 +24,8 @@ pub struct Claim {
     pub conditions: Box<[Condition]>,
     /// The `Unused=True` condition's transition time (KEP-5541); absent = unknown.
     pub unused_since: Option<Timestamp>,
+    /// The user's last activity, as the configured annotation says it.
+    pub active: Option<Timestamp>,
     pub finalizers: Box<[Text]>,
     /// The `hold` label or annotation is there.
     pub held: bool,

@@ -45,6 +45,8 @@ pub struct Policy {
     pub persist_paths: Vec<String>,
     /// Label or annotation that says: this pod keeps nothing, leave it alone.
     pub stateless_label: String,
+    /// Annotation with the time of the user's last activity (RFC 3339).
+    pub activity_annotation: Option<String>,
     /// Labels or annotations that hold a claim for ever.
     pub hold_labels: Vec<String>,
 }
@@ -78,6 +80,7 @@ impl Default for Policy {
             claim_templates: vec!["workspace".into(), "theia-config".into()],
             persist_paths: vec!["/workspace".into(), "/home/theia/.theia".into()],
             stateless_label: "wsdash.dev/stateless".into(),
+            activity_annotation: None,
             hold_labels: vec!["wsdash.dev/keep".into()],
         }
     }

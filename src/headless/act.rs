@@ -18,7 +18,9 @@ use crate::action::journal::{End, Entry, Job, Record};
 use crate::action::plan::{Plan, RunId};
 use crate::action::request::{ActionName, Growth, Request};
 use crate::action::role;
-use crate::action::{Refusal, RefusalKind, Right, evict, kubectl, resize, right, snapshot};
+use crate::action::{
+    Refusal, RefusalKind, Right, delete_claims, evict, kubectl, resize, restore, right, snapshot,
+};
 use crate::cli::{Act, ActionFlags, RbacAction, Size, TextFormat};
 use crate::cluster::connect::{Connection, Environment, Interaction, connect};
 use crate::cluster::perform::{Folder, Performer, Tried};
@@ -82,6 +84,9 @@ async fn attempt(loaded: &Loaded, act: &Act) -> Result<u8> {
             let request = Request::Evict { workspaces };
             Box::pin(session.perform(&request, &args.action)).await
         }
+        Act::Restore(args) => Box::pin(super::restore::run(loaded, args)).await,
+        Act::Purge(args) => Box::pin(super::restore::purge(loaded, args)).await,
+        Act::Orphans(args) => Box::pin(super::orphans::run(loaded, args)).await,
         Act::Jobs { text } => jobs(text.format),
         Act::Resume { id, action } => {
             let id = RunId(id.clone());
@@ -429,7 +434,9 @@ fn rights_of(action: RbacAction, namespace: &str) -> Result<Vec<Right>> {
         RbacAction::Snapshot => snapshot::rights(namespace),
         RbacAction::Resize => resize::rights(namespace),
         RbacAction::Evict => evict::rights(namespace),
-        RbacAction::Restore | RbacAction::Orphans | RbacAction::Verify => {
+        RbacAction::Orphans => delete_claims::rights(namespace),
+        RbacAction::Restore => restore::rights(namespace),
+        RbacAction::Verify => {
             bail!("{action} is not built yet, so its rights are not known")
         }
     })

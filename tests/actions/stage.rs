@@ -23,7 +23,7 @@ pub(crate) struct Stage {
     pub(crate) size: &'static str,
     image: &'static str,
     pub(crate) kubeconfig: PathBuf,
-    client: kube::Client,
+    pub(crate) client: kube::Client,
     /// State folder and kubeconfig.
     pub(crate) folder: TempDir,
     _running: Option<demo::Running>,
@@ -126,7 +126,7 @@ impl Stage {
         .await;
     }
 
-    fn set(&self, replicas: i64) -> Value {
+    pub(crate) fn set(&self, replicas: i64) -> Value {
         let size = if self.name == "real" { "400Mi" } else { "1Gi" };
         let template = |name: &str| {
             json!({"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"],

@@ -1,6 +1,8 @@
 //! How each condition is judged. An object that is another than the one that was meant, or that
 //! cannot be read, never fulfils anything.
 
+mod claims;
+
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -89,6 +91,12 @@ fn need<'a>(seen: &'a Observed, target: &Target) -> Result<&'a Value, Standing> 
 pub(super) fn judge(condition: &Condition, seen: &Observed) -> Standing {
     let judged = match condition {
         Condition::Gone { target } => Ok(gone(seen, target)),
+        Condition::Absent { kind, key } => Ok(claims::absent(seen, *kind, key)),
+        Condition::Deleted { claim } => Ok(claims::deleted(seen, claim)),
+        Condition::Without { target, finalizer } => {
+            need(seen, target).map(|object| claims::without(object, finalizer))
+        }
+        Condition::Rebindable { claim, volume } => Ok(claims::rebindable(seen, claim, volume)),
         Condition::Detached { volume } => Ok(detached(seen, volume)),
         Condition::PodReady { pod, not } => Ok(pod_ready(seen, pod, not)),
         Condition::PodSucceeded { pod } => need(seen, pod).map(pod_succeeded),

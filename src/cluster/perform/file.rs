@@ -45,6 +45,11 @@ impl Folder {
         self.0.join(format!("{id}.jsonl"))
     }
 
+    /// The file of what claims were seen as, beside the folder.
+    pub fn sightings(&self) -> PathBuf {
+        self.0.with_file_name("sightings.json")
+    }
+
     fn make(&self) -> Result<()> {
         std::fs::DirBuilder::new()
             .recursive(true)

@@ -18,6 +18,7 @@ use crate::cluster::watch::KINDS;
 use crate::domain::freshness::Freshness;
 use crate::domain::inventory::{Change, Inventory};
 use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::ownership::Sightings;
 use crate::domain::policy::Policy;
 
 const PAGE: u32 = 500;
@@ -27,6 +28,8 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 pub(super) struct Fresh {
     pub(super) inventory: Inventory,
     pub(super) objects: Objects,
+    /// Read for what is asked about claims that nothing needs.
+    pub(super) sightings: Sightings,
 }
 
 /// Lists `kinds` as rows and `whole` as they are, and reads single objects, those that `more` names from the lists included. A kind
@@ -94,7 +97,11 @@ pub(super) async fn look(
             }
         }
     }
-    Ok(Fresh { inventory, objects })
+    Ok(Fresh {
+        inventory,
+        objects,
+        sightings: Sightings::default(),
+    })
 }
 
 /// What a list says of a kind. Only a missing right or a missing API is an answer of its own.
@@ -206,6 +213,12 @@ async fn observe(caller: &Caller, read: &Read) -> Result<Value, Fault> {
                 .await?;
             Ok(list.map_or(Value::Null, |list| list["items"].clone()))
         }
+        Read::Pods { namespace } => {
+            let list = caller
+                .read(path(Kind::Pod, namespace), "listing pods")
+                .await?;
+            Ok(list.map_or(Value::Null, |list| list["items"].clone()))
+        }
         Read::FileSystem(measure) => file_system(caller, measure).await,
     }
 }
@@ -262,6 +275,18 @@ pub(super) async fn probe(caller: &Caller, probe: &Probe) -> Result<Found, Fault
         Probe::Remade { kind, key, not } => match caller.get(*kind, key).await? {
             Some(object) if object["metadata"]["uid"] != json!(not) => Found::Yes(object),
             _ => Found::No,
+        },
+        Probe::Stands {
+            kind,
+            key,
+            pointer,
+            value,
+        } => match caller.get(*kind, key).await? {
+            None => Found::No,
+            Some(object) if object.pointer(pointer).unwrap_or(&Value::Null) == value => {
+                Found::Yes(object)
+            }
+            Some(_) => Found::Foreign(format!("another {} {key} stands there", kind.object())),
         },
         Probe::Removed { target } => match caller.get(target.kind, &target.key).await? {
             None => Found::Yes(Value::Null),

@@ -18,10 +18,11 @@ use crate::action::plan::{Do, Place, Plan, RunId, Step};
 use crate::action::refusal::{Refusal, RefusalKind};
 use crate::action::request::{ActionName, Request};
 use crate::action::seen::{Seen, Settings};
-use crate::action::{self, Right};
+use crate::action::{self, Call, Right};
 use crate::cluster::access::{Access, Rule, Verdict};
 use crate::cluster::connect::{Connection, REQUEST_LIMIT};
 use crate::cluster::fault::{Fault, FaultKind};
+use crate::cluster::sightings;
 use crate::domain::metric::Metrics;
 use crate::domain::policy::Policy;
 
@@ -88,14 +89,17 @@ impl Performer {
     /// Looks at most-recent and plans. Of an undo the job is read from the journals.
     pub async fn plan(&self, request: &Request, run: &RunId) -> Result<Plan> {
         let jobs = self.jobs_of(request)?;
-        let fresh = look::look(
+        let mut fresh = look::look(
             &self.caller,
             &self.policy,
-            &self.namespace_of(request),
+            &self.namespace_of(request, &jobs),
             (&request.kinds(), &request.whole_kinds()),
             |inventory| request.objects(inventory, &jobs),
         )
         .await?;
+        if matches!(request, Request::Orphans { .. }) {
+            fresh.sightings = sightings::read(&self.folder.sightings())?;
+        }
         let now = self.caller.now();
         let metrics = Metrics::default();
         let seen = self.seen(&fresh, &metrics, run, now);
@@ -117,9 +121,10 @@ impl Performer {
     }
 
     /// A request says by its keys which namespace it is about; an undo says it by its job.
-    fn namespace_of(&self, request: &Request) -> String {
+    fn namespace_of(&self, request: &Request, jobs: &[Job]) -> String {
         request
             .namespace()
+            .or_else(|| jobs.first().map(|job| job.plan.namespace()))
             .map_or_else(|| self.place.namespace.clone(), str::to_owned)
     }
 
@@ -136,6 +141,7 @@ impl Performer {
             policy: &self.policy,
             settings: &self.settings,
             objects: &fresh.objects,
+            sightings: &fresh.sightings,
             place: &self.place,
             run,
             by: &self.by,
@@ -184,8 +190,13 @@ impl Performer {
             let verdict = if call.can_be_tried() && step.missing().is_empty() {
                 match self.caller.call(call, true).await {
                     Ok(_) => Some(Ok(())),
-                    // it is about what an earlier call of the same plan makes
-                    Err(fault) if fault.kind == FaultKind::NotFound && makes(plan, step) => None,
+                    // it is about what an earlier call of the same plan makes or takes away
+                    Err(fault)
+                        if matches!(fault.kind, FaultKind::NotFound | FaultKind::Conflict)
+                            && is_prepared(plan, step) =>
+                    {
+                        None
+                    }
                     // an undo looks first, and leaves alone what never came to be
                     Err(fault)
                         if plan.action == ActionName::Undo
@@ -393,19 +404,20 @@ async fn mark_undone(undone: &JournalFile, by: &Job, at: Timestamp) -> Result<()
     undone.write(&Record { at, entry }).await
 }
 
-/// Whether an earlier step of the plan makes the object that this one is about.
-fn makes(plan: &Plan, step: &Step) -> bool {
+/// Whether an earlier step of the plan makes or deletes the object that this one is about.
+fn is_prepared(plan: &Plan, step: &Step) -> bool {
     let Do::Call { call, .. } = &step.what else {
         return false;
     };
     let object = call.object();
-    plan.steps
-        .iter()
-        .take_while(|earlier| earlier.id != step.id)
-        .any(|earlier| {
-            matches!(&earlier.what, Do::Call { call: made @ action::Call::Create { .. }, .. }
-            if made.object() == object)
-        })
+    let mut earlier = plan.steps.iter().take_while(|s| s.id != step.id);
+    earlier.any(|earlier| match &earlier.what {
+        Do::Call {
+            call: call @ (Call::Create { .. } | Call::Delete { .. }),
+            ..
+        } => call.object() == object,
+        _ => false,
+    })
 }
 
 fn rule(right: &Right) -> Rule {

@@ -52,6 +52,8 @@ pub(super) fn claim(object: Object, policy: &Policy) -> Claim {
             .map(condition)
             .collect(),
         unused_since: unused.and_then(|c| c.last_transition_time),
+        active: (policy.activity_annotation.as_ref())
+            .and_then(|name| metadata.annotations.get(name)?.parse().ok()),
         finalizers: metadata.finalizers.clone().into_boxed_slice(),
         held,
         user: first(&metadata.labels, &policy.user_labels),

@@ -51,8 +51,6 @@ pub struct Inactive {
 /// What rows do not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
-    /// Last activity of the user, as the configured annotation says it.
-    pub activity: Option<Timestamp>,
     /// Last sample of the claim in a metrics history that covers the whole time asked for.
     pub history: Option<Timestamp>,
     /// Newest sample of the claim.
@@ -70,7 +68,7 @@ pub(super) fn since(inventory: &Inventory, claim: &Claim, hints: &Hints) -> Inac
         (SignOf::Condition, claim.unused_since),
         (SignOf::History, hints.history),
         (SignOf::Sample, hints.sample),
-        (SignOf::Activity, hints.activity),
+        (SignOf::Activity, claim.active),
         (SignOf::Event, newest_event),
         (SignOf::Snapshot, newest_snapshot),
         (SignOf::Created, Some(claim.meta.created)),

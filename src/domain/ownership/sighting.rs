@@ -1,7 +1,7 @@
 //! How often a claim was seen as one that nothing needs. Once is not enough: a set that is
 //! deleted and applied again looks for minutes as if it were gone for good.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -63,8 +63,8 @@ impl Sightings {
         }
     }
 
-    /// Forgets claims that are no more.
-    pub fn keep_only(&mut self, claims: &BTreeSet<Uid>) {
-        self.0.retain(|uid, _| claims.contains(uid));
+    /// Forgets claims that were not seen since.
+    pub fn forget_before(&mut self, then: Timestamp) {
+        self.0.retain(|_, sighting| sighting.last >= then);
     }
 }

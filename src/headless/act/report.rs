@@ -56,6 +56,12 @@ pub(super) fn job(job: &Job) -> String {
         let (word, note) = progress(job, at);
         let _ = writeln!(text, "  {word:<9} {}{note}", step.title);
     }
+    for (name, listing) in listings(job) {
+        let _ = writeln!(text, "in {name}:");
+        for line in listing.lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
     for note in &job.notes {
         let _ = writeln!(text, "note: {note}");
     }
@@ -74,6 +80,13 @@ pub(super) fn job(job: &Job) -> String {
         None => writeln!(text, "cut off; `wsdash resume {id}` goes on"),
     };
     text
+}
+
+/// What was seen in claims that were brought back, by claim.
+fn listings(job: &Job) -> impl Iterator<Item = (&str, &str)> {
+    job.captured
+        .iter()
+        .filter_map(|(name, text)| Some((name.strip_prefix("listing-")?, text.as_str())))
 }
 
 fn progress(job: &Job, at: usize) -> (&'static str, String) {
@@ -141,6 +154,7 @@ pub(super) fn document(job: &Job) -> Value {
         "context": job.plan.place.context, "namespace": job.plan.place.namespace,
         "by": job.plan.by, "began": job.began, "ended": job.end.as_ref().map(|(at, _)| at),
         "state": state(job, false), "failure": failure, "next": next, "steps": steps,
+        "listings": listings(job).collect::<std::collections::BTreeMap<_, _>>(),
         "subjects": job.plan.subjects, "notes": job.notes, "undone_by": job.undone_by,
     })
 }

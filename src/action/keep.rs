@@ -1,0 +1,418 @@
+//! Volumes that outlive their claim: how one is kept before its claim is deleted, how it is put
+//! back under the claim's name, and how it is given up in the end.
+//!
+//! Every step that takes something back is right whether or not what it takes back happened.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::call::{Call, PatchType, Probe, Propagation, Target};
+use super::condition::Condition;
+use super::guard::Guard;
+use super::plan::{Capture, Do, Step};
+use super::refusal::{Refusal, RefusalKind};
+use super::seen::Seen;
+use super::snapshot;
+use super::{
+    ACTION_ANNOTATION, BY_ANNOTATION, CONSISTENCY_LABEL, KEPT_ANNOTATION, PURGE_ANNOTATION,
+    RECLAIM_ANNOTATION, RUN_LABEL, SET_LABEL, WORKSPACE_LABEL,
+};
+use crate::domain::claim::Claim;
+use crate::domain::inventory::beside;
+use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::quantity::Quantity;
+use crate::domain::volume::Volume;
+
+/// Seconds that a controller may take for a small thing: a phase, a finalizer, a deletion.
+pub(super) const SOON: u32 = 180;
+
+/// JSON pointer of the annotation that names the run which keeps a volume.
+pub(super) const KEPT_POINTER: &str = "/metadata/annotations/wsdash.dev~1kept-by";
+/// Finalizer of a claim that a snapshot is being cut from.
+pub(super) const SOURCE_FINALIZER: &str = "snapshot.storage.kubernetes.io/pvc-as-source-protection";
+/// What binding leaves behind on a claim, and what must not be on one that is bound anew.
+const OF_BINDING: [&str; 2] = [
+    "pv.kubernetes.io/bind-completed",
+    "pv.kubernetes.io/bound-by-controller",
+];
+
+/// A claim that has to do with a plan, with everything that the plan needs to know of it.
+pub(super) struct Held<'a> {
+    pub(super) claim: &'a Claim,
+    pub(super) volume: &'a Volume,
+    pub(super) handle: String,
+    /// The claim as the server sent it.
+    pub(super) object: Value,
+    /// The volume as the server sent it.
+    pub(super) disk: Value,
+}
+
+impl<'a> Held<'a> {
+    /// Refuses what cannot be read, is on no CSI disk, or is on a disk that is not surely its own.
+    pub(super) fn of(seen: &Seen<'a>, claim: &'a Claim) -> Result<Self, Refusal> {
+        let key = &claim.meta.key;
+        match snapshot::refuse_unfit(seen, claim) {
+            // whether that matters is up to whoever wants a snapshot
+            Err(refusal) if refusal.kind == RefusalKind::RateLimit => {}
+            other => other?,
+        }
+        let unknown = |what: &str| {
+            Refusal::new(
+                RefusalKind::NotKnown,
+                format!("{what} of claim {key} cannot be read"),
+                "ask for the right to get and list persistentvolumes",
+            )
+        };
+        let volume = seen
+            .inventory
+            .volume_of(claim)
+            .ok_or_else(|| unknown("the volume"))?;
+        let serves = volume.claim.as_ref();
+        if !serves.is_some_and(|c| c.key == *key && c.uid.as_ref() == Some(&claim.meta.uid)) {
+            return Err(Refusal::new(
+                RefusalKind::State,
+                format!(
+                    "volume {} does not name claim {key} as its own",
+                    volume.meta.key
+                ),
+                "look at both before anything else",
+            ));
+        }
+        let handle = snapshot::handle(seen, claim).ok_or_else(|| unknown("the disk"))?;
+        let object = seen.objects.get(Kind::Claim, key).cloned();
+        let disk = seen.objects.get(Kind::Volume, &volume.meta.key).cloned();
+        Ok(Self {
+            claim,
+            volume,
+            handle,
+            object: object.ok_or_else(|| unknown("the whole object"))?,
+            disk: disk.ok_or_else(|| unknown("the whole volume"))?,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.claim.meta.key.name
+    }
+
+    pub(super) fn target(&self) -> Target {
+        Target::new(
+            Kind::Claim,
+            self.claim.meta.key.clone(),
+            &self.claim.meta.uid,
+        )
+    }
+
+    pub(super) fn disk_target(&self) -> Target {
+        Target::new(
+            Kind::Volume,
+            self.volume.meta.key.clone(),
+            &self.volume.meta.uid,
+        )
+    }
+}
+
+/// The snapshot of a claim that a destructive step is preceded by: made, ready and proven.
+/// Answers its key and the steps.
+pub(super) fn safety_snapshot(
+    seen: &Seen<'_>,
+    held: &Held<'_>,
+    workspace: &str,
+    level: &str,
+) -> Result<(ObjectKey, Vec<Step>), Refusal> {
+    let driver = snapshot::driver(seen, held.claim);
+    snapshot::rate_limit(seen, held.claim, driver.as_deref())?;
+    let name = format!("{}-{}", snapshot::tail(held.name(), 200), seen.run.short());
+    let key = beside(&held.claim.meta.key, &name.as_str().into());
+    let mut spec = json!({"source": {"persistentVolumeClaimName": held.name()}});
+    if let Some(class) = snapshot::class(seen, held.claim)? {
+        spec["volumeSnapshotClassName"] = json!(class);
+    }
+    let set = format!("{workspace}-{}", seen.run.short());
+    let manifest = json!({
+        "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
+        "metadata": {
+            "name": name, "namespace": &*key.namespace,
+            "labels": {RUN_LABEL: seen.run.as_str(), SET_LABEL: snapshot::tail(&set, 63),
+                CONSISTENCY_LABEL: level, WORKSPACE_LABEL: snapshot::tail(workspace, 63)},
+            "annotations": {ACTION_ANNOTATION: seen.run.as_str(), BY_ANNOTATION: seen.by},
+        },
+        "spec": spec,
+    });
+    let made = format!("snapshot-{}", held.name());
+    let create = Step::call(
+        made.clone(),
+        format!("snapshot claim {} as {name}", held.name()),
+        Call::Create {
+            kind: Kind::Snapshot,
+            namespace: key.namespace.to_string(),
+            manifest,
+        },
+        Probe::Made {
+            kind: Kind::Snapshot,
+            key: key.clone(),
+            run: seen.run.to_string(),
+        },
+    )
+    .capture(Capture::answer(&format!("uid-{made}"), "/metadata/uid"))
+    .undone_by(snapshot::remove(seen, &key))
+    .undone_by(snapshot::removed(seen, &key));
+    let wait = seconds(seen.settings.snapshot_wait);
+    let ready = Step::wait(
+        format!("ready-{}", held.name()),
+        format!("wait until snapshot {name} is ready and proven"),
+        Condition::SnapshotReady {
+            snapshot: Target::new(Kind::Snapshot, key.clone(), format!("${{uid-{made}}}")),
+            handle: Some(held.handle.clone()),
+        },
+        wait,
+    );
+    let free = Step::wait(
+        format!("uncut-{}", held.name()),
+        format!(
+            "wait until nothing is copied from claim {} any more",
+            held.name()
+        ),
+        Condition::Without {
+            target: held.target(),
+            finalizer: SOURCE_FINALIZER.to_owned(),
+        },
+        SOON,
+    );
+    Ok((key, vec![create, ready, free]))
+}
+
+/// Whole seconds, for ceilings.
+pub(super) fn seconds(duration: SignedDuration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// Keeps a volume whatever becomes of its claim, and writes down who keeps it until when.
+/// Taken back once a claim has it again.
+pub(super) fn keep(seen: &Seen<'_>, held: &Held<'_>) -> Step {
+    let name = &held.volume.meta.key.name;
+    let before = held.volume.reclaim.to_string();
+    // counted from the run, not from now: a plan that is made anew must come out the same
+    let until = seen
+        .run
+        .made()
+        .unwrap_or(seen.now)
+        .checked_add(seen.settings.orphans.keep);
+    let until = until.map_or_else(|_| String::new(), |until| until.to_string());
+    let run = seen.run.to_string();
+    Step::call(
+        format!("keep-{}", held.name()),
+        format!("keep volume {name} (reclaim policy Retain, before {before})"),
+        Call::Patch {
+            target: held.disk_target(),
+            patch_type: PatchType::Merge,
+            patch: json!({
+                "metadata": {"annotations": {
+                    RECLAIM_ANNOTATION: before, KEPT_ANNOTATION: run, PURGE_ANNOTATION: until,
+                    BY_ANNOTATION: seen.by}},
+                "spec": {"persistentVolumeReclaimPolicy": "Retain"}}),
+            subresource: None,
+        },
+        Probe::Has {
+            target: held.disk_target(),
+            pointer: KEPT_POINTER.to_owned(),
+            value: json!(run),
+        },
+    )
+    .undone_by(release(
+        &format!("release-{}", held.name()),
+        held.disk_target(),
+        &before,
+    ))
+}
+
+/// Puts the reclaim policy of a volume back and takes the marks off.
+pub(super) fn release(id: &str, volume: Target, policy: &str) -> Step {
+    Step::call(
+        id,
+        format!(
+            "put the reclaim policy of volume {} back to {policy}",
+            volume.key.name
+        ),
+        Call::Patch {
+            target: volume.clone(),
+            patch_type: PatchType::Merge,
+            patch: json!({
+                "metadata": {"annotations": {RECLAIM_ANNOTATION: null, KEPT_ANNOTATION: null,
+                    PURGE_ANNOTATION: null, BY_ANNOTATION: null}},
+                "spec": {"persistentVolumeReclaimPolicy": policy}}),
+            subresource: None,
+        },
+        Probe::Has {
+            target: volume,
+            pointer: KEPT_POINTER.to_owned(),
+            value: Value::Null,
+        },
+    )
+}
+
+/// Deletes a claim whose volume is kept; taken back by binding the volume under the same name.
+/// `version` = nobody may have touched it since.
+pub(super) fn delete(held: &Held<'_>, version: Option<String>) -> Step {
+    let target = held.target();
+    let call = Call::Delete {
+        target: target.clone().at(version),
+        propagation: Propagation::Background,
+    };
+    let mut step = Step::call(
+        format!("delete-{}", held.name()),
+        format!("delete claim {} (its volume stays)", held.name()),
+        call,
+        Probe::Removed { target },
+    );
+    step.undo = put_back(held);
+    step
+}
+
+/// The steps that bind the kept volume under the claim's name again. A claim that was never
+/// deleted is left alone; one of the same name that somebody else made is never touched.
+fn put_back(held: &Held<'_>) -> Vec<Step> {
+    let (claim, volume) = (held.target(), held.disk_target());
+    let name = held.name();
+    vec![
+        Step::wait(
+            format!("settled-{name}"),
+            format!("wait until claim {name} is gone and its volume released, or surely there"),
+            Condition::Rebindable {
+                claim: claim.clone(),
+                volume: volume.clone(),
+            },
+            SOON,
+        ),
+        Step::new(
+            format!("look-back-{name}"),
+            format!("look whether the name {name} is free"),
+            Do::Reread {
+                kinds: Vec::new(),
+                objects: vec![
+                    (Kind::Claim, claim.key.clone()),
+                    (Kind::Volume, volume.key.clone()),
+                ],
+                guard: Guard::Rebind {
+                    claim: claim.key.clone(),
+                    volume: volume.key.name.to_string(),
+                },
+            },
+        ),
+        reserve(&format!("reserve-{name}"), &volume, &claim.key),
+        create(
+            &format!("create-back-{name}"),
+            &manifest(&held.object, &held.disk),
+        )
+        .capture(Capture::answer(
+            &format!("uid-back-{name}"),
+            "/metadata/uid",
+        )),
+        Step::wait(
+            format!("bound-back-{name}"),
+            format!("wait until claim {name} has its volume again"),
+            Condition::ClaimBound {
+                claim: Target::new(
+                    Kind::Claim,
+                    claim.key.clone(),
+                    format!("${{uid-back-{name}}}"),
+                ),
+                volume: Some(volume.key.name.to_string()),
+            },
+            SOON,
+        ),
+    ]
+}
+
+/// Reserves a released volume for a claim of this name. One that is bound is left alone.
+pub(super) fn reserve(id: &str, volume: &Target, claim: &ObjectKey) -> Step {
+    Step::call(
+        id,
+        format!(
+            "reserve volume {} for claim {}",
+            volume.key.name, claim.name
+        ),
+        Call::Patch {
+            target: volume.clone(),
+            patch_type: PatchType::Merge,
+            patch: json!({"spec": {"claimRef": {
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "namespace": &*claim.namespace, "name": &*claim.name,
+                "uid": null, "resourceVersion": null}}}),
+            subresource: None,
+        },
+        Probe::Has {
+            target: volume.clone(),
+            pointer: "/status/phase".to_owned(),
+            value: json!("Bound"),
+        },
+    )
+}
+
+/// Makes a claim that names its volume; one that stands there with this volume is the one.
+pub(super) fn create(id: &str, manifest: &Value) -> Step {
+    let text = |pointer: &str| {
+        let text = manifest.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let key = ObjectKey::new(text("/metadata/namespace"), text("/metadata/name"));
+    let volume = text("/spec/volumeName");
+    Step::call(
+        id,
+        format!("create claim {} on volume {volume}", key.name),
+        Call::Create {
+            kind: Kind::Claim,
+            namespace: key.namespace.to_string(),
+            manifest: manifest.clone(),
+        },
+        Probe::Stands {
+            kind: Kind::Claim,
+            key,
+            pointer: "/spec/volumeName".to_owned(),
+            value: json!(volume),
+        },
+    )
+}
+
+/// A claim as it was, to be bound to the same volume: without what binding and the server add,
+/// and asking for no more than the volume has.
+pub(super) fn manifest(claim: &Value, volume: &Value) -> Value {
+    let meta = &claim["metadata"];
+    let mut annotations = meta["annotations"].clone();
+    if let Some(fields) = annotations.as_object_mut() {
+        for field in OF_BINDING {
+            fields.remove(field);
+        }
+    }
+    let spec = &claim["spec"];
+    let request = &spec["resources"]["requests"]["storage"];
+    let capacity = &volume["spec"]["capacity"]["storage"];
+    let size = |value: &Value| Quantity::parse(value.as_str()?).ok();
+    let fitting = match (size(request), size(capacity)) {
+        (Some(wanted), Some(there)) if wanted > there => capacity,
+        _ => request,
+    };
+    let mut made = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
+        "spec": {
+            "accessModes": spec["accessModes"],
+            "resources": {"requests": {"storage": fitting}},
+            "volumeName": spec["volumeName"],
+        },
+    });
+    for (field, value) in [("labels", &meta["labels"]), ("annotations", &annotations)] {
+        if value.as_object().is_some_and(|fields| !fields.is_empty()) {
+            made["metadata"][field] = value.clone();
+        }
+    }
+    for field in [
+        "storageClassName",
+        "volumeMode",
+        "volumeAttributesClassName",
+    ] {
+        if !spec[field].is_null() {
+            made["spec"][field] = spec[field].clone();
+        }
+    }
+    made
+}

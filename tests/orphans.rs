@@ -1,0 +1,352 @@
+//! Claims that nothing needs, with the real binary against the simulated cluster and, when
+//! `WSDASH_E2E_KUBECONFIG` names its kubeconfig, a real one: what is deleted comes back byte for
+//! byte, and what anything needs is never deleted, however late the need shows.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, and says aloud what it did not run"
+)]
+
+#[expect(
+    dead_code,
+    reason = "the stage is shared with other tests, which use more of it"
+)]
+#[path = "actions/stage.rs"]
+mod stage;
+
+#[path = "actions/kit.rs"]
+mod kit;
+
+use std::time::{Duration, Instant};
+
+use kit::{configure, sums, work};
+use serde_json::{Value, json};
+use stage::{MERGE, Stage, said, stages};
+
+const APPS: &str = "/apis/apps/v1";
+const ACTIVE: &str = "example.com/active";
+const CLAIM: &str = "workspace-ide-0";
+
+/// Nothing but proof is asked for.
+const LENIENT: &str = "[orphans]\ninactive = \"1s\"\napart = \"1s\"\n[workspaces]\n\
+                       activity_annotation = \"example.com/active\"\n";
+
+/// Deletes the set as an operator would and waits until nothing holds its claims any more.
+async fn delete_set(stage: &Stage) {
+    let path = stage.path(APPS, "statefulsets/ide");
+    assert_eq!(stage.call("DELETE", &path, &Value::Null).await.0, 200);
+    stage
+        .until("the set is gone", &path, |code, _| code == 404)
+        .await;
+    stage
+        .until(
+            "its pods are gone",
+            &stage.path("/api/v1", "pods"),
+            |_, pods| pods["items"].as_array().is_some_and(Vec::is_empty),
+        )
+        .await;
+    let volumes: Vec<String> = stage.claims().await.into_iter().map(|(_, v)| v).collect();
+    let attachments = "/apis/storage.k8s.io/v1/volumeattachments";
+    stage
+        .until("its volumes are attached nowhere", attachments, |_, all| {
+            all["items"].as_array().unwrap().iter().all(|attachment| {
+                let volume = attachment["spec"]["source"]["persistentVolumeName"].as_str();
+                !volumes.iter().any(|v| Some(v.as_str()) == volume)
+            })
+        })
+        .await;
+}
+
+async fn apply_set(stage: &Stage, replicas: i64) {
+    let set = stage.set(replicas);
+    let path = stage.path(APPS, "statefulsets");
+    let (code, body) = stage.call("POST", &path, &set).await;
+    assert_eq!(code, 201, "{body}");
+}
+
+/// Looks twice, as the policy asks. Answers what the second look said of each claim by name.
+async fn look(stage: &Stage) -> Vec<Value> {
+    let all = stage.path("/api/v1", "persistentvolumeclaims");
+    for claim in stage.items(&all).await {
+        let path = format!("{all}/{}", claim["metadata"]["name"].as_str().unwrap());
+        let active = json!({"metadata": {"annotations": {ACTIVE: "2026-01-01T00:00:00Z"}}});
+        assert_eq!(stage.call_as("PATCH", &path, &active, MERGE).await.0, 200);
+    }
+    let (first, _, _) = stage.wsdash(&["orphans", "-o", "json"]).await;
+    assert_eq!(first, 0, "{}", stage.name);
+    // the policy of these tests: seen twice, a second apart
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let (code, out, err) = stage.wsdash(&["orphans", "--all", "-o", "json"]).await;
+    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    document["claims"].as_array().unwrap().clone()
+}
+
+fn of<'a>(claims: &'a [Value], name: &str) -> &'a Value {
+    let found = claims.iter().find(|claim| claim["name"] == name);
+    found.unwrap_or_else(|| panic!("no {name} in {claims:#?}"))
+}
+
+async fn claim(stage: &Stage) -> Value {
+    let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{CLAIM}"));
+    stage.get(&path).await
+}
+
+async fn volume(stage: &Stage, name: &str) -> Value {
+    stage
+        .get(&format!("/api/v1/persistentvolumes/{name}"))
+        .await
+}
+
+/// Starts a deletion and answers once its journal says that a step was begun (or answered).
+async fn started(stage: &Stage, entry: &str, id: &str) -> std::process::Child {
+    let child = stage.spawn(&["orphans", CLAIM, "--delete", "--yes"]);
+    let deadline = Instant::now() + Duration::from_secs(90);
+    let is_it = |line: &Value| line["entry"] == json!(entry) && line["id"] == json!(id);
+    while !stage.journal().iter().any(is_it) {
+        assert!(
+            Instant::now() < deadline,
+            "{}: {:#?}",
+            stage.name,
+            stage.journal()
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    child
+}
+
+async fn ended(child: std::process::Child) -> (i32, String, String) {
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await;
+    said(&output.unwrap())
+}
+
+/// Undoes the deletion and looks that nothing of it is left.
+async fn undone(stage: &Stage, volume_name: &str) {
+    let id = stage.job("orphans").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
+    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    let back = claim(stage).await;
+    assert_eq!(back["spec"]["volumeName"], volume_name, "{back:#}");
+    assert_eq!(back["status"]["phase"], "Bound", "{back:#}");
+    let volume = volume(stage, volume_name).await;
+    assert_eq!(volume["spec"]["persistentVolumeReclaimPolicy"], "Delete");
+    let annotations = volume["metadata"]["annotations"].to_string();
+    assert!(!annotations.contains("kept-by"), "{annotations}");
+    assert_eq!(stage.items(&stage.snapshots()).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn what_a_deleted_set_left_is_deleted_and_undo_brings_back_every_byte() {
+    for stage in stages("orphan", 1).await {
+        configure(&stage, LENIENT);
+        let before = work(&stage, "ide-0").await;
+        let found = look(&stage).await;
+        assert_eq!(of(&found, CLAIM)["class"], "IN_USE", "{found:#?}");
+        delete_set(&stage).await;
+        let found = look(&stage).await;
+        let orphan = of(&found, CLAIM);
+        assert_eq!(orphan["class"], "ORPHAN", "{orphan:#}");
+        assert_eq!(orphan["deletable"], true, "{orphan:#}");
+        let volume_name = claim(&stage).await["spec"]["volumeName"].clone();
+        let volume_name = volume_name.as_str().unwrap().to_owned();
+
+        let dry = ["orphans", CLAIM, "--delete", "--dry-run"];
+        let (code, out, err) = stage.wsdash(&dry).await;
+        assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        assert_eq!(stage.items(&stage.snapshots()).await, Vec::<Value>::new());
+
+        let (code, out, err) = stage.wsdash(&["orphans", "--delete", "--yes"]).await;
+        assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        assert!(out.contains("proven to be of the disk"), "{out}");
+        assert_eq!(stage.claims().await, Vec::new());
+        assert_eq!(stage.items(&stage.snapshots()).await.len(), 2);
+        let kept = volume(&stage, &volume_name).await;
+        assert_eq!(kept["status"]["phase"], "Released");
+        assert_eq!(kept["spec"]["persistentVolumeReclaimPolicy"], "Retain");
+        let (_, out, _) = stage.wsdash(&["orphans"]).await;
+        assert!(out.contains(&volume_name), "{out}");
+
+        undone(&stage, &volume_name).await;
+        apply_set(&stage, 1).await;
+        stage.ready(1).await;
+        assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
+        stage.inspect(&stage.claims().await).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_parked_claim_is_left_alone_unless_the_policy_says_otherwise() {
+    for stage in stages("parked", 1).await {
+        configure(&stage, LENIENT);
+        let claims = stage.claims().await;
+        let path = stage.path(APPS, "statefulsets/ide/scale");
+        let none = json!({"spec": {"replicas": 0}});
+        assert_eq!(stage.call_as("PATCH", &path, &none, MERGE).await.0, 200);
+        let pods = stage.path("/api/v1", "pods");
+        stage
+            .until("its pods are gone", &pods, |_, pods| {
+                pods["items"].as_array().is_some_and(Vec::is_empty)
+            })
+            .await;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let found = look(&stage).await;
+            let parked = of(&found, CLAIM);
+            if parked["class"] == "PARKED" {
+                assert_eq!(parked["deletable"], false);
+                break;
+            }
+            assert!(Instant::now() < deadline, "{parked:#}");
+        }
+        let (code, _, err) = stage.wsdash(&["orphans", CLAIM, "--delete", "--yes"]).await;
+        assert_eq!(code, 1);
+        assert!(err.contains("parked"), "{err}");
+        let (code, out, _) = stage.wsdash(&["orphans", "--delete", "--yes"]).await;
+        assert_eq!(code, 0);
+        assert!(out.contains("no claim can be deleted"), "{out}");
+        assert_eq!(stage.journal(), Vec::<Value>::new());
+        stage.inspect(&claims).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_set_that_comes_back_while_the_deletion_runs_keeps_its_claims() {
+    for stage in stages("reapply", 1).await {
+        configure(&stage, LENIENT);
+        let before = work(&stage, "ide-0").await;
+        let claims = stage.claims().await;
+        delete_set(&stage).await;
+        look(&stage).await;
+        let child = started(&stage, "started", &format!("snapshot-{CLAIM}")).await;
+        apply_set(&stage, 1).await;
+        let (code, out, err) = ended(child).await;
+        assert_eq!(code, 1, "{}: {out}{err}", stage.name);
+        assert!(err.contains("is not deleted"), "{}: {err}", stage.name);
+        stage.ready(1).await;
+        undone(
+            &stage,
+            claim(&stage).await["spec"]["volumeName"].as_str().unwrap(),
+        )
+        .await;
+        assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
+        stage.inspect(&claims).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_comes_between_the_list_and_the_deletion_keeps_its_claim() {
+    for stage in stages("latepod", 1).await {
+        configure(&stage, LENIENT);
+        let claims = stage.claims().await;
+        delete_set(&stage).await;
+        look(&stage).await;
+        let child = started(&stage, "started", &format!("snapshot-{CLAIM}")).await;
+        // nobody can schedule it: it names the claim all the same
+        let pod = json!({"metadata": {"name": "ide-late"}, "spec": {
+            "nodeSelector": {"no-such": "node"},
+            "containers": [{"name": "main", "image": "example.com/none:1"}],
+            "volumes": [{"name": "w", "persistentVolumeClaim": {"claimName": CLAIM}}]}});
+        let pods = stage.path("/api/v1", "pods");
+        assert_eq!(stage.call("POST", &pods, &pod).await.0, 201);
+        let (code, out, err) = ended(child).await;
+        assert_eq!(code, 1, "{}: {out}{err}", stage.name);
+        assert!(err.contains("IN_USE"), "{}: {err}", stage.name);
+        undone(
+            &stage,
+            claim(&stage).await["spec"]["volumeName"].as_str().unwrap(),
+        )
+        .await;
+        stage.inspect(&claims).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_a_cron_job_or_a_hold_names_is_never_offered() {
+    for stage in stages("cron", 1).await {
+        configure(&stage, LENIENT);
+        let claims = stage.claims().await;
+        delete_set(&stage).await;
+        let pod = json!({"restartPolicy": "Never",
+            "containers": [{"name": "c", "image": "example.com/none:1"}],
+            "volumes": [{"name": "w", "persistentVolumeClaim": {"claimName": CLAIM}}]});
+        let cron = json!({"metadata": {"name": "backup"}, "spec": {"schedule": "0 2 * * *",
+            "suspend": true, "jobTemplate": {"spec": {"template": {"spec": pod}}}}});
+        let path = stage.path("/apis/batch/v1", "cronjobs");
+        let (code, body) = stage.call("POST", &path, &cron).await;
+        assert_eq!(code, 201, "{body}");
+        let other = stage.path("/api/v1", "persistentvolumeclaims/theia-config-ide-0");
+        let hold = json!({"metadata": {"labels": {"wsdash.dev/keep": "audit"}}});
+        assert_eq!(stage.call_as("PATCH", &other, &hold, MERGE).await.0, 200);
+        let found = look(&stage).await;
+        assert_eq!(of(&found, CLAIM)["class"], "TEMPLATE_REF", "{found:#?}");
+        assert_eq!(of(&found, "theia-config-ide-0")["class"], "HELD");
+        for name in [CLAIM, "theia-config-ide-0"] {
+            let (code, _, err) = stage.wsdash(&["orphans", name, "--delete", "--yes"]).await;
+            assert_eq!(code, 1, "{err}");
+        }
+        assert_eq!(stage.journal(), Vec::<Value>::new());
+        stage.inspect(&claims).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn two_at_once_delete_a_claim_once() {
+    for stage in stages("twice", 1).await {
+        configure(&stage, LENIENT);
+        delete_set(&stage).await;
+        look(&stage).await;
+        let name = claim(&stage).await["spec"]["volumeName"].clone();
+        let first = stage.spawn(&["orphans", CLAIM, "--delete", "--yes"]);
+        let second = stage.spawn(&["orphans", CLAIM, "--delete", "--yes"]);
+        let (first, second) = tokio::join!(ended(first), ended(second));
+        let mut codes = [first.0, second.0];
+        codes.sort_unstable();
+        assert_eq!(codes, [0, 1], "{}: {first:?} {second:?}", stage.name);
+        assert_eq!(stage.items(&stage.snapshots()).await.len(), 1);
+        let kept = volume(&stage, name.as_str().unwrap()).await;
+        assert_eq!(kept["status"]["phase"], "Released");
+        let id = stage
+            .journals()
+            .into_iter()
+            .find(|(_, lines)| {
+                lines
+                    .iter()
+                    .any(|l| l["entry"] == "ended" && l["end"]["how"] == "done")
+            })
+            .map(|(file, _)| file.trim_end_matches(".jsonl").to_owned());
+        let (code, out, err) = stage.wsdash(&["undo", &id.unwrap(), "--yes"]).await;
+        assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        stage.inspect(&stage.claims().await).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn once_is_not_often_enough_and_not_long_enough() {
+    for stage in stages("young", 1).await {
+        let claims = stage.claims().await;
+        delete_set(&stage).await;
+        let found = look(&stage).await;
+        let orphan = of(&found, CLAIM);
+        assert_eq!(orphan["class"], "ORPHAN");
+        assert_eq!(orphan["deletable"], false);
+        let why = orphan["blockers"].to_string();
+        assert!(why.contains("is not known"), "{why}");
+        assert!(why.contains("the policy asks for 6h"), "{why}");
+        let (code, _, err) = stage.wsdash(&["orphans", CLAIM, "--delete", "--yes"]).await;
+        assert_eq!(code, 1);
+        assert!(err.contains("the policy asks for"), "{err}");
+        stage.inspect(&claims).await;
+        stage.end().await;
+    }
+}

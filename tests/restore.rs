@@ -1,0 +1,349 @@
+//! Restores with the real binary against the simulated cluster and, when `WSDASH_E2E_KUBECONFIG`
+//! names its kubeconfig, a real one: checksums of real files before and after, beside the
+//! workspace and in place, killed anywhere, undone and purged.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, and says aloud what it did not run"
+)]
+
+#[expect(
+    dead_code,
+    reason = "the stage is shared with other tests, which use more of it"
+)]
+#[path = "actions/stage.rs"]
+mod stage;
+
+#[expect(
+    dead_code,
+    reason = "the kit is shared with other tests, which use more of it"
+)]
+#[path = "actions/kit.rs"]
+mod kit;
+
+use std::time::{Duration, Instant};
+
+use kit::{sh, sums, work};
+use serde_json::{Value, json};
+use stage::{Stage, stages};
+
+/// Work, a snapshot of it, and then the work is spoilt. Answers the checksums of before.
+async fn spoilt(stage: &Stage, pod: &str) -> String {
+    let before = work(stage, pod).await;
+    let (code, out, err) = stage.wsdash(&["snapshot", pod, "--wait", "--yes"]).await;
+    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    spoil(stage, pod).await;
+    before
+}
+
+async fn spoil(stage: &Stage, pod: &str) {
+    let script = "echo spoilt > /workspace/src/a; echo spoilt > /home/theia/.theia/settings; \
+                  echo new > /workspace/later; sync";
+    sh(stage, pod, script).await;
+}
+
+async fn claim(stage: &Stage, name: &str) -> Value {
+    let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{name}"));
+    stage.get(&path).await
+}
+
+async fn volume_of(stage: &Stage, name: &str) -> String {
+    let claim = claim(stage, name).await;
+    claim["spec"]["volumeName"].as_str().unwrap().to_owned()
+}
+
+/// Volumes whose claim was in the stage's namespace: name, phase, policy, mark.
+async fn volumes(stage: &Stage) -> Vec<(String, String, String, bool)> {
+    let all = stage.items("/api/v1/persistentvolumes").await;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    all.iter()
+        .filter(|v| v["spec"]["claimRef"]["namespace"] == json!(stage.namespace))
+        .map(|v| {
+            (
+                text(&v["metadata"]["name"]),
+                text(&v["status"]["phase"]),
+                text(&v["spec"]["persistentVolumeReclaimPolicy"]),
+                !v["metadata"]["annotations"]["wsdash.dev/kept-by"].is_null(),
+            )
+        })
+        .collect()
+}
+
+/// Every claim of the set is bound to a volume that goes with it, as it was before.
+async fn is_whole(stage: &Stage, replicas: i64) {
+    stage.ready(replicas).await;
+    stage.inspect(&stage.claims().await).await;
+    for claim in stage
+        .items(&stage.path("/api/v1", "persistentvolumeclaims"))
+        .await
+    {
+        assert_eq!(claim["status"]["phase"], "Bound", "{claim:#}");
+    }
+}
+
+async fn undo(stage: &Stage, action: &str) {
+    let id = stage.job(action).await["id"].as_str().unwrap().to_owned();
+    let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
+    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+}
+
+/// Gives up what a restore keeps, and looks that its disks are gone.
+async fn purge(stage: &Stage) {
+    let id = stage.job("restore").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (code, out, err) = stage.wsdash(&["purge", &id, "--yes"]).await;
+    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    let left = volumes(stage).await;
+    assert!(
+        left.iter()
+            .all(|(_, phase, _, kept)| phase == "Bound" && !kept),
+        "{left:#?}"
+    );
+}
+
+#[tokio::test]
+async fn beside_the_workspace_the_data_is_read_and_nothing_else_is_touched() {
+    for stage in stages("beside", 1).await {
+        let claims = stage.claims().await;
+        spoilt(&stage, "ide-0").await;
+        let spoilt = sums(&stage, "ide-0").await;
+        let (code, out, err) = stage.wsdash(&["restore", "ide-0", "--dry-run"]).await;
+        assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        assert_eq!(stage.claims().await, claims);
+
+        let (code, out, err) = stage.wsdash(&["restore", "ide-0", "--yes"]).await;
+        assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        assert!(out.contains("src"), "the listing is shown: {out}");
+        assert_eq!(stage.claims().await.len(), 4);
+        assert_eq!(sums(&stage, "ide-0").await, spoilt);
+        // the byte that was: what came back is the work, not what spoilt it
+        undo(&stage, "restore").await;
+        stage.inspect(&claims).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn in_place_the_highest_ordinal_has_every_byte_again_and_undo_swaps_back() {
+    for stage in stages("inplace", 1).await {
+        let before = spoilt(&stage, "ide-0").await;
+        let spoilt = sums(&stage, "ide-0").await;
+        let old = volume_of(&stage, "workspace-ide-0").await;
+        let args = ["restore", "ide-0", "--in-place", "--yes"];
+        let (code, out, err) = stage.wsdash(&args).await;
+        assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        is_whole(&stage, 1).await;
+        assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
+        let new = volume_of(&stage, "workspace-ide-0").await;
+        assert_ne!(old, new);
+        let all = volumes(&stage).await;
+        let of = |name: &str| all.iter().find(|(n, ..)| n == name).unwrap().clone();
+        assert_eq!(
+            of(&old),
+            (old.clone(), "Released".into(), "Retain".into(), true)
+        );
+        assert_eq!(
+            of(&new),
+            (new.clone(), "Bound".into(), "Delete".into(), false)
+        );
+
+        undo(&stage, "restore").await;
+        is_whole(&stage, 1).await;
+        assert_eq!(sums(&stage, "ide-0").await, spoilt, "{}", stage.name);
+        assert_eq!(volume_of(&stage, "workspace-ide-0").await, old);
+        let all = volumes(&stage).await;
+        let of = |name: &str| all.iter().find(|(n, ..)| n == name).unwrap().clone();
+        assert_eq!(
+            of(&old),
+            (old.clone(), "Bound".into(), "Delete".into(), false)
+        );
+        assert_eq!(
+            of(&new),
+            (new.clone(), "Released".into(), "Retain".into(), true)
+        );
+        purge(&stage).await;
+        assert_eq!(sums(&stage, "ide-0").await, spoilt, "{}", stage.name);
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn in_place_works_for_the_lowest_and_the_middle_ordinal_and_leaves_the_others_alone() {
+    for stage in stages("middle", 3).await {
+        for pod in ["ide-0", "ide-1"] {
+            let before = spoilt(&stage, pod).await;
+            let others: Vec<Value> = stage
+                .items(&stage.path("/api/v1", "pods"))
+                .await
+                .into_iter()
+                .filter(|p| p["metadata"]["name"] != json!(pod))
+                .map(|p| p["metadata"]["uid"].clone())
+                .collect();
+            let args = ["restore", pod, "--in-place", "--yes"];
+            let (code, out, err) = stage.wsdash(&args).await;
+            assert_eq!(code, 0, "{} {pod}: {out}{err}", stage.name);
+            is_whole(&stage, 3).await;
+            assert_eq!(sums(&stage, pod).await, before, "{} {pod}", stage.name);
+            let after = stage.items(&stage.path("/api/v1", "pods")).await;
+            for uid in &others {
+                let same = |p: &Value| p["metadata"]["uid"] == *uid;
+                assert!(
+                    after.iter().any(same),
+                    "{} {pod}: {uid} is gone",
+                    stage.name
+                );
+            }
+            let set = stage
+                .get(&stage.path("/apis/apps/v1", "statefulsets/ide"))
+                .await;
+            assert_eq!(set["spec"]["replicas"], 3);
+            assert!(
+                set["spec"]["ordinals"]["start"].as_i64().unwrap_or(0) == 0,
+                "{set:#}"
+            );
+            if pod == "ide-1" {
+                undo(&stage, "restore").await;
+                is_whole(&stage, 3).await;
+            }
+            purge(&stage).await;
+        }
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_point_in_time_that_is_not_there_is_refused_with_those_that_are() {
+    for stage in stages("point", 1).await {
+        let claims = stage.claims().await;
+        let (code, _, err) = stage.wsdash(&["restore", "ide-0", "--yes"]).await;
+        assert_eq!(code, 1);
+        assert!(err.contains("no ready snapshot"), "{err}");
+        spoilt(&stage, "ide-0").await;
+        let args = ["restore", "ide-0", "--from", "nothing", "--yes"];
+        let (code, _, err) = stage.wsdash(&args).await;
+        assert_eq!(code, 1);
+        assert!(err.contains("--from: ide-0-"), "{err}");
+        let long_ago = ["restore", "ide-0", "--at", "2020-01-01T00:00:00Z", "--yes"];
+        let (code, _, err) = stage.wsdash(&long_ago).await;
+        assert_eq!(code, 1);
+        assert!(err.contains("no complete set"), "{err}");
+        stage.inspect(&claims).await;
+        stage.end().await;
+    }
+}
+
+/// Kills a run when the journal says that so many lines were written, then has it resumed or
+/// taken back.
+async fn killed_at(stage: &Stage, args: &[&str], lines: usize) -> bool {
+    stage.forget_journals();
+    let mut child = stage.spawn(args);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        if stage.journal().len() >= lines {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{args:?} never wrote {lines} lines"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    !stage.journal().iter().any(|line| line["entry"] == "ended")
+}
+
+fn id(stage: &Stage) -> String {
+    stage.journal()[0]["plan"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// Every how many lines of the journal a run is killed: all of them when asked for.
+fn stride() -> usize {
+    if std::env::var_os("WSDASH_EVERY_STEP").is_some() {
+        1
+    } else {
+        9
+    }
+}
+
+#[tokio::test]
+async fn a_restore_in_place_that_is_killed_anywhere_is_resumed_to_its_end() {
+    for stage in stages("kill-res", 1).await {
+        let mut lines = 3;
+        loop {
+            let before = spoilt(&stage, "ide-0").await;
+            let args = ["restore", "ide-0", "--in-place", "--yes"];
+            let cut = killed_at(&stage, &args, lines).await;
+            if cut {
+                let id = id(&stage);
+                let (code, out, err) = stage.wsdash(&["resume", &id, "--yes"]).await;
+                assert_eq!(code, 0, "{} {lines}: {out}{err}", stage.name);
+            }
+            is_whole(&stage, 1).await;
+            assert_eq!(
+                sums(&stage, "ide-0").await,
+                before,
+                "{} {lines}",
+                stage.name
+            );
+            purge(&stage).await;
+            if !cut {
+                break;
+            }
+            lines += stride();
+        }
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss() {
+    for stage in stages("kill-back", 1).await {
+        let before = spoilt(&stage, "ide-0").await;
+        let spoilt = sums(&stage, "ide-0").await;
+        assert_ne!(before, spoilt);
+        let old = volume_of(&stage, "workspace-ide-0").await;
+        let mut lines = 3;
+        loop {
+            let args = ["restore", "ide-0", "--in-place", "--yes"];
+            let cut = killed_at(&stage, &args, lines).await;
+            let id = id(&stage);
+            let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
+            let nothing = err.contains("changed nothing");
+            assert!(code == 0 || nothing, "{} {lines}: {out}{err}", stage.name);
+            if nothing {
+                // its lease stands until it is over; its own resume takes it up at once
+                let (code, out, err) = stage.wsdash(&["resume", &id, "--yes"]).await;
+                assert_eq!(code, 0, "{} {lines}: {out}{err}", stage.name);
+                let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
+                assert_eq!(code, 0, "{} {lines}: {out}{err}", stage.name);
+            }
+            is_whole(&stage, 1).await;
+            assert_eq!(
+                sums(&stage, "ide-0").await,
+                spoilt,
+                "{} {lines}",
+                stage.name
+            );
+            assert_eq!(volume_of(&stage, "workspace-ide-0").await, old);
+            let (code, out, err) = stage.wsdash(&["purge", &id, "--yes"]).await;
+            let nothing = err.contains("nothing is kept");
+            assert!(code == 0 || nothing, "{} {lines}: {out}{err}", stage.name);
+            if !cut {
+                break;
+            }
+            lines += stride();
+        }
+        stage.end().await;
+    }
+}
