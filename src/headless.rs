@@ -15,7 +15,6 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
-
 use strum::IntoEnumIterator as _;
 
 use crate::app::column::columns;
@@ -27,11 +26,27 @@ use crate::cluster::connect::{Compression, Target};
 use crate::config::{Config, Gzip, Known, Loaded, Sources};
 use crate::domain::finding::Code;
 
+/// Something failed, or is not there.
+const FAILED: u8 = 1;
 /// Something that the answer needs could not be read.
 const UNKNOWN: u8 = 3;
+/// Nobody reads any more: 128 and the number of SIGPIPE, as of everything in a pipe.
+const READER_GONE: u8 = 141;
 
-/// Runs one command and answers the exit code.
+/// Runs one command and answers the exit code. An error is that of a command that failed.
 pub async fn run(cli: &Cli) -> Result<u8> {
+    match Box::pin(attempt(cli)).await {
+        Err(error) if is_reader_gone(&error) => Ok(READER_GONE),
+        // Whoever runs checks reads one line of standard output, whatever went wrong.
+        Err(error) if matches!(cli.command, Some(Command::Check { .. })) => {
+            say(&format!("UNKNOWN - {error:#}"))?;
+            Ok(UNKNOWN)
+        }
+        answer => answer,
+    }
+}
+
+async fn attempt(cli: &Cli) -> Result<u8> {
     let flags = cli.global.overrides();
     let commands: Vec<&str> = COMMANDS.iter().map(command::Command::name).collect();
     let names: Vec<(String, Vec<&str>)> = View::iter()
@@ -55,38 +70,43 @@ pub async fn run(cli: &Cli) -> Result<u8> {
         flags,
         known,
     };
-    let loaded = Config::load(&sources)?;
+    // What describes the program itself needs no settings, and must not fail for a wrong one.
+    let load = || Config::load(&sources);
     match &cli.command {
-        Some(Command::Get(get)) => get::list(&loaded, get).await,
-        Some(Command::Check { text }) => get::check(&loaded, text.format).await,
+        Some(Command::Get(get)) => get::list(&load()?, get).await,
+        Some(Command::Check { text }) => get::check(&load()?, text.format).await,
         Some(Command::Config { sample, text }) => {
-            if *sample {
-                say(&crate::config::sample())?;
+            put(&if *sample {
+                crate::config::sample()
             } else if text.format == TextFormat::Json {
-                say(&serde_json::to_string_pretty(&loaded.entries())?)?;
+                serde_json::to_string_pretty(&load()?.entries())?
             } else {
-                say(&loaded.to_string())?;
-            }
+                load()?.to_string()
+            })?;
             Ok(0)
         }
         Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
             let mut definition = crate::cli::definition(None);
-            clap_complete::generate(*shell, &mut definition, "wsdash", &mut std::io::stdout());
+            clap_complete::generate(*shell, &mut definition, "wsdash", &mut script);
+            put(String::from_utf8_lossy(&script).trim_end())?;
             Ok(0)
         }
         Some(Command::Man) => {
-            clap_mangen::Man::new(crate::cli::definition(None)).render(&mut std::io::stdout())?;
+            let mut page = Vec::new();
+            clap_mangen::Man::new(crate::cli::definition(None)).render(&mut page)?;
+            put(String::from_utf8_lossy(&page).trim_end())?;
             Ok(0)
         }
-        Some(Command::Demo(demo)) => Box::pin(demo::run(demo, loaded)).await,
+        Some(Command::Demo(demo)) => Box::pin(demo::run(demo, load()?)).await,
         Some(Command::Act(act)) => match &**act {
-            Act::Exec(args) => Box::pin(pod::run(&loaded, args)).await,
-            Act::Logs(args) => pod::log(&loaded, args).await,
-            act => act::run(&loaded, act).await,
+            Act::Exec(args) => Box::pin(pod::run(&load()?, args)).await,
+            Act::Logs(args) => pod::log(&load()?, args).await,
+            act => act::run(&load()?, act).await,
         },
-        Some(Command::Rbac { actions }) => act::rbac(&loaded, actions).await,
+        Some(Command::Rbac { actions }) => act::rbac(&load()?, actions).await,
         Some(Command::Runbook(args)) => runbook(args),
-        None => Box::pin(dashboard(loaded)).await,
+        None => Box::pin(dashboard(load()?)).await,
     }
 }
 
@@ -94,7 +114,7 @@ pub async fn run(cli: &Cli) -> Result<u8> {
 fn runbook(args: &RunbookArgs) -> Result<u8> {
     let Some(wanted) = &args.code else {
         for code in Code::iter() {
-            say(&format!("{:<24} {}", <&str>::from(code), code.word()))?;
+            put(&format!("{:<24} {}", <&str>::from(code), code.word()))?;
         }
         return Ok(0);
     };
@@ -104,7 +124,7 @@ fn runbook(args: &RunbookArgs) -> Result<u8> {
     if args.workspace.is_some() {
         bail!("walking through a runbook is not built yet; without --workspace it is printed");
     }
-    say(crate::runbook::text(code).trim_end())?;
+    put(crate::runbook::text(code).trim_end())?;
     Ok(0)
 }
 
@@ -146,12 +166,24 @@ fn target(config: &Config) -> Target {
     }
 }
 
-/// Prints to standard output; a reader that went away is no error worth a word.
+/// Prints to standard output. It is an error when nobody reads it any more: nothing is left to do.
+fn put(text: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}
+
+/// Prints to standard output, for whoever must go on even when nobody reads it any more.
 fn say(text: &str) -> Result<()> {
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+    match put(text) {
+        Err(error) if is_reader_gone(&error) => Ok(()),
+        answer => answer,
     }
+}
+
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn warn(text: &str) -> Result<()> {

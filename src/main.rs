@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "wsdash: {error:#}");
-            ExitCode::from(3)
+            ExitCode::FAILURE
         }
     }
 }

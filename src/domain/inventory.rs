@@ -3,6 +3,7 @@
 //! touches the workspaces that it belongs to and nothing else. Must not judge (findings do)
 //! and must not know how rows got here.
 
+mod belongings;
 mod change;
 mod join;
 mod mark;
@@ -145,8 +146,8 @@ impl Inventory {
     pub fn events_of<'a>(
         &'a self,
         kind: Kind,
-        object: &'a ObjectKey,
-    ) -> impl Iterator<Item = &'a Event> {
+        object: &ObjectKey,
+    ) -> impl Iterator<Item = &'a Event> + use<'a> {
         self.index
             .events
             .get(&(kind, object.clone()))

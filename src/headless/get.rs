@@ -1,19 +1,21 @@
 //! `wsdash get` and `wsdash check`: one look, or one look after another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::items::{CheckItem, Items, Known};
 use super::picture::{Live, Picture};
-use super::print::{self, Line, Table};
-use super::{UNKNOWN, say, target, warn};
+use super::print::{self, Id, Line, Table};
+use super::{FAILED, UNKNOWN, put, target, warn};
 use crate::cli::{Format, Get, Kind, TextFormat};
 use crate::cluster::connect::{Connection, Interaction, connect};
+use crate::cluster::fault::{Fault, FaultKind};
 use crate::cluster::object;
 use crate::config::{Config, Loaded};
 use crate::domain::finding::Severity;
@@ -21,6 +23,8 @@ use crate::domain::key::{Kind as Watched, ObjectKey};
 
 /// Changes that come together are printed together.
 const PAUSE: Duration = Duration::from_millis(500);
+/// What labels choose is believed this long while nothing appears.
+const LABELS_KEPT: Duration = Duration::from_secs(30);
 
 async fn reach(loaded: &Loaded) -> Result<Connection> {
     let connection = connect(&target(&loaded.config), Interaction::Allowed).await?;
@@ -30,20 +34,31 @@ async fn reach(loaded: &Loaded) -> Result<Connection> {
 }
 
 pub(super) async fn list(loaded: &Loaded, get: &Get) -> Result<u8> {
-    let connection = reach(loaded).await?;
+    let connection = match reach(loaded).await {
+        Ok(connection) => connection,
+        Err(error) => {
+            warn(&format!("{error:#}"))?;
+            return Ok(UNKNOWN);
+        }
+    };
     let config = Arc::new(loaded.config.clone());
     let chosen = match &get.selector {
-        Some(selector) => Some(Chosen::read(&connection, get.kind, selector).await?),
         None => None,
+        Some(selector) => match Chosen::read(&connection, get.kind, selector).await {
+            Ok(chosen) => Some(chosen),
+            Err(fault) => {
+                warn(&fault.to_string())?;
+                // A selector that makes no sense is the user's; the rest could not be read.
+                let is_wrong = fault.kind == FaultKind::Invalid;
+                return Ok(if is_wrong { FAILED } else { UNKNOWN });
+            }
+        },
     };
     if get.watch {
-        return follow(&connection, &config, get, chosen.as_ref()).await;
+        return follow(&connection, &config, get, chosen).await;
     }
     let picture = Picture::take(&connection, &config).await;
     let table = select(&picture, get, chosen.as_ref())?;
-    if let Some(missing) = get.names.iter().find(|n| !table.has(n)) {
-        bail!("no {} named {missing} in {}", get.kind, picture.place);
-    }
     let text = match get.format {
         Format::Table => table.text(!get.no_headers, false),
         Format::Wide => table.text(!get.no_headers, true),
@@ -52,27 +67,50 @@ pub(super) async fn list(loaded: &Loaded, get: &Get) -> Result<u8> {
         Format::Json => serde_json::to_string_pretty(&print::document(&picture, get.kind, &table))?,
         Format::Yaml => serde_saphyr::to_string(&print::document(&picture, get.kind, &table))?,
     };
-    say(text.trim_end())?;
+    if !text.is_empty() {
+        put(text.trim_end())?;
+    }
+    tell_gaps(&picture, get)?;
+    let is_missing = tell_missing(&picture, get, &table)?;
+    Ok(if !print::is_complete(&picture, get.kind, get.format) {
+        UNKNOWN
+    } else if is_missing {
+        FAILED
+    } else {
+        0
+    })
+}
+
+/// What could not be read, on standard error.
+fn tell_gaps(picture: &Picture, get: &Get) -> Result<()> {
     for (kind, why) in picture.gaps() {
         warn(&format!("{}: {why}", kind.short()))?;
     }
     if let Some(why) = picture.metrics_gap()
-        && needs_figures(get.kind)
+        && (print::shows_figures(get.kind) || get.kind == Kind::Pods)
     {
         warn(&format!("figures: {why}"))?;
     }
-    let freshness = picture.inventory.freshness();
-    let complete = print::needed(get.kind)
-        .iter()
-        .all(|k| freshness.is_live(*k));
-    Ok(if complete { 0 } else { UNKNOWN })
+    Ok(())
 }
 
-const fn needs_figures(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Workspaces | Kind::Claims | Kind::Findings | Kind::Pods
-    )
+/// Names that were asked for and are not there; whether there are any.
+fn tell_missing(picture: &Picture, get: &Get, table: &Table) -> Result<bool> {
+    let freshness = picture.inventory.freshness();
+    let is_known = print::needed(get.kind)
+        .iter()
+        .all(|k| freshness.is_live(*k));
+    let (kind, place) = (get.kind, &picture.place);
+    let mut any = false;
+    for name in get.names.iter().filter(|n| !table.has(n)) {
+        any = true;
+        warn(&if is_known {
+            format!("no {kind} named {name} in {place}")
+        } else {
+            format!("whether there are {kind} named {name} in {place} is not known")
+        })?;
+    }
+    Ok(any)
 }
 
 fn select(picture: &Picture, get: &Get, chosen: Option<&Chosen>) -> Result<Table> {
@@ -94,7 +132,7 @@ struct Chosen {
 }
 
 impl Chosen {
-    async fn read(connection: &Connection, kind: Kind, selector: &str) -> Result<Self> {
+    async fn read(connection: &Connection, kind: Kind, selector: &str) -> Result<Self, Fault> {
         let namespace = connection.namespace.namespace();
         let client: &Client = &connection.client;
         let names = async |kind: Watched| object::names(client, kind, namespace, selector).await;
@@ -138,17 +176,58 @@ impl Chosen {
     }
 }
 
+/// What the labels choose, asked again when rows appear that were not there, and now and then:
+/// labels may change while everything else stays.
+struct Selection {
+    chosen: Chosen,
+    seen: HashSet<Id>,
+    at: Option<Instant>,
+}
+
+impl Selection {
+    fn new(chosen: Chosen) -> Self {
+        Self {
+            chosen,
+            seen: HashSet::new(),
+            at: None,
+        }
+    }
+
+    async fn renew(&mut self, connection: &Connection, picture: &Picture, get: &Get) -> Result<()> {
+        let Some(selector) = &get.selector else {
+            return Ok(());
+        };
+        let rows = print::table(picture, get.kind, &get.names).rows;
+        let now: HashSet<Id> = rows.iter().map(Line::id).collect();
+        let is_old = self.at.is_none_or(|at| at.elapsed() >= LABELS_KEPT);
+        if now.is_subset(&self.seen) && !is_old {
+            return Ok(());
+        }
+        self.at = Some(Instant::now());
+        match Chosen::read(connection, get.kind, selector).await {
+            Ok(chosen) => {
+                self.chosen = chosen;
+                self.seen = now;
+                Ok(())
+            }
+            // What was chosen before is still the best that is known.
+            Err(fault) => warn(&format!("labels are as of before: {fault}")),
+        }
+    }
+}
+
 /// Goes on printing what changes, until the reader goes away or somebody interrupts.
 async fn follow(
     connection: &Connection,
     config: &Arc<Config>,
     get: &Get,
-    chosen: Option<&Chosen>,
+    chosen: Option<Chosen>,
 ) -> Result<u8> {
     let mut live = Live::start(connection, config);
-    let mut known: HashMap<ObjectKey, Line> = HashMap::new();
-    let mut told: Option<(std::collections::BTreeMap<String, Known>, Known)> = None;
-    let mut printer = Printer { get, first: true };
+    let mut selection = chosen.map(Selection::new);
+    let mut known: HashMap<Id, Line> = HashMap::new();
+    let mut told: Option<(BTreeMap<String, Known>, Known)> = None;
+    let mut printer = Printer::new(get);
     let mut interrupts = crate::terminal::signals()?;
     loop {
         tokio::select! {
@@ -174,69 +253,118 @@ async fn follow(
         {
             continue;
         }
-        let table = select(picture, get, chosen)?;
-        let mut gone: HashMap<ObjectKey, Line> = std::mem::take(&mut known);
+        if let Some(selection) = &mut selection {
+            selection.renew(connection, picture, get).await?;
+        }
+        let table = select(picture, get, selection.as_ref().map(|s| &s.chosen))?;
+        printer.begin(&table)?;
+        let mut gone: HashMap<Id, Line> = std::mem::take(&mut known);
         for row in &table.rows {
-            match gone.remove(&row.key) {
-                None => printer.row("ADDED", &table, row)?,
-                Some(old) if old.item != row.item => printer.row("MODIFIED", &table, row)?,
+            let id = row.id();
+            match gone.remove(&id) {
+                None => printer.row("ADDED", row)?,
+                Some(old) if printer.tells(&table, &old, row) => printer.row("MODIFIED", row)?,
                 Some(_) => {}
             }
-            known.insert(row.key.clone(), row.clone());
+            known.insert(id, row.clone());
         }
         for row in gone.values() {
-            printer.row("DELETED", &table, row)?;
+            printer.row("DELETED", row)?;
         }
-        printer.first = false;
     }
 }
 
+/// Prints rows as they change.
 struct Printer<'a> {
     get: &'a Get,
-    first: bool,
+    /// Of the first table; none before it.
+    widths: Option<Vec<usize>>,
 }
 
-impl Printer<'_> {
-    fn is_json(&self) -> bool {
-        matches!(self.get.format, Format::Json | Format::Yaml)
+/// As wide as the longest word of the column.
+const EVENT: usize = "MODIFIED".len();
+
+impl<'a> Printer<'a> {
+    const fn new(get: &'a Get) -> Self {
+        Self { get, widths: None }
     }
 
-    fn freshness(
-        &self,
-        (freshness, metrics): &(std::collections::BTreeMap<String, Known>, Known),
-    ) -> Result<()> {
-        if self.is_json() {
-            let line = json!({"type": "FRESHNESS", "freshness": freshness, "metrics": metrics});
-            return say(&line.to_string());
+    fn is_wide(&self) -> bool {
+        self.get.format != Format::Table
+    }
+
+    /// Whether the change from `old` is one that its reader sees.
+    fn tells(&self, table: &Table, old: &Line, row: &Line) -> bool {
+        row.differs(old)
+            && match self.get.format {
+                Format::Json | Format::Yaml => true,
+                Format::Name => false,
+                Format::Table | Format::Wide | Format::Csv => {
+                    !table.looks_alike(old, row, self.is_wide())
+                }
+            }
+    }
+
+    /// The line with the columns, ahead of the first row.
+    fn begin(&mut self, table: &Table) -> Result<()> {
+        if self.widths.is_some() || table.rows.is_empty() {
+            return Ok(());
         }
-        for (resource, known) in freshness {
-            if !matches!(
-                known.state.as_str(),
-                "live" | "absent" | "syncing" | "never"
-            ) {
+        let widths = table.widths(self.is_wide());
+        if !self.get.no_headers {
+            match self.get.format {
+                Format::Table | Format::Wide => {
+                    let header = print::padded(&table.header(self.is_wide()), &widths);
+                    put(&format!("{:EVENT$}  {header}", "EVENT"))?;
+                }
+                Format::Csv => put(&format!("event,{}", table.csv_header()))?,
+                Format::Json | Format::Yaml | Format::Name => {}
+            }
+        }
+        self.widths = Some(widths);
+        Ok(())
+    }
+
+    fn freshness(&self, (freshness, metrics): &(BTreeMap<String, Known>, Known)) -> Result<()> {
+        if matches!(self.get.format, Format::Json | Format::Yaml) {
+            return self.document(
+                &json!({"type": "FRESHNESS", "freshness": freshness, "metrics": metrics}),
+            );
+        }
+        let figures = print::shows_figures(self.get.kind).then_some(("figures", metrics));
+        let kinds = freshness.iter().map(|(kind, known)| (kind.as_str(), known));
+        for (what, known) in kinds.chain(figures) {
+            let is_awaited = matches!(known.state.as_str(), "absent" | "syncing" | "never");
+            if !is_awaited && (known.state != "live" || known.why.is_some()) {
                 let why = known.why.as_deref().unwrap_or_default();
-                warn(&format!("{resource}: {} {why}", known.state))?;
+                warn(&format!("{what}: {} {why}", known.state))?;
             }
         }
         Ok(())
     }
 
-    fn row(&self, change: &str, table: &Table, row: &Line) -> Result<()> {
+    fn row(&self, event: &str, row: &Line) -> Result<()> {
         match self.get.format {
             Format::Json | Format::Yaml => {
                 let kind = self.get.kind.to_string();
-                say(&json!({"type": change, "kind": kind, "item": row.item}).to_string())
+                self.document(&json!({"type": event, "kind": kind, "item": row.item}))
             }
-            Format::Name => say(&row.key.name),
-            format => {
-                let text = table.row_text(row, format == Format::Wide);
-                say(&if self.first {
-                    text
-                } else {
-                    format!("{change}  {text}")
-                })
+            Format::Name => put(&row.key.name),
+            Format::Csv => put(&format!("{event},{}", row.csv())),
+            Format::Table | Format::Wide => {
+                let widths = self.widths.as_deref().unwrap_or_default();
+                put(&format!("{event:EVENT$}  {}", row.text(widths)))
             }
         }
+    }
+
+    /// One line of JSON, or one document of YAML.
+    fn document(&self, value: &Value) -> Result<()> {
+        if self.get.format == Format::Yaml {
+            put("---")?;
+            return put(serde_saphyr::to_string(value)?.trim_end());
+        }
+        put(&value.to_string())
     }
 }
 
@@ -244,7 +372,7 @@ pub(super) async fn check(loaded: &Loaded, format: TextFormat) -> Result<u8> {
     let connection = match reach(loaded).await {
         Ok(connection) => connection,
         Err(error) => {
-            say(&format!("UNKNOWN - {error:#}"))?;
+            put(&format!("UNKNOWN - {error:#}"))?;
             return Ok(UNKNOWN);
         }
     };
@@ -266,7 +394,7 @@ pub(super) async fn check(loaded: &Loaded, format: TextFormat) -> Result<u8> {
     let tally = picture.board.tally();
     if format == TextFormat::Json {
         let items = Items(&picture);
-        say(&serde_json::to_string_pretty(&CheckItem {
+        put(&serde_json::to_string_pretty(&CheckItem {
             status: word,
             code,
             workspaces: picture.inventory.workspaces().len(),
@@ -291,6 +419,6 @@ pub(super) async fn check(loaded: &Loaded, format: TextFormat) -> Result<u8> {
     if let Some(why) = picture.metrics_gap() {
         line = format!("{line}; figures not known ({why})");
     }
-    say(&line)?;
+    put(&line)?;
     Ok(code)
 }

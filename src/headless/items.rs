@@ -8,20 +8,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::picture::Picture;
-use crate::domain::board::Verdict;
-use crate::domain::claim::Claim;
-use crate::domain::event::Event;
-use crate::domain::finding::Finding;
-use crate::domain::findings::{Case, explain};
-use crate::domain::inventory::Unit;
-use crate::domain::key::{Kind, ObjectKey, Text};
-use crate::domain::metric::{Forecast, MetricsState};
-use crate::domain::pod::Pod;
-use crate::domain::quantity::Quantity;
-use crate::domain::snapshot::Snapshot;
-use crate::domain::volume::Volume;
-use crate::domain::workload::Set;
-use crate::domain::workspace::Workspace;
+
+mod make;
+
+pub(super) use make::{event, set, snapshot};
+
+/// Makes items from what was read.
+#[derive(Clone, Copy)]
+pub(super) struct Items<'a>(pub(super) &'a Picture);
 
 /// One answer of `wsdash get`.
 #[derive(Serialize, JsonSchema)]
@@ -69,6 +63,12 @@ pub(super) struct WorkspaceItem {
     pub(super) zone: Option<String>,
     pub(super) pod: Option<PodItem>,
     pub(super) claims: Vec<ClaimItem>,
+    /// The volumes of these claims, as far as volumes are known.
+    pub(super) volumes: Vec<VolumeItem>,
+    /// All snapshots of these claims, the newest first.
+    pub(super) snapshots: Vec<SnapshotItem>,
+    /// Events of all these objects and of the set, the newest first.
+    pub(super) events: Vec<EventItem>,
     pub(super) findings: Vec<FindingItem>,
 }
 
@@ -81,9 +81,36 @@ pub(super) struct PodItem {
     pub(super) ready: bool,
     pub(super) restarts: u32,
     pub(super) node: Option<String>,
+    /// `Kind/name` of its controller.
+    pub(super) owner: Option<String>,
     #[schemars(with = "String")]
     pub(super) created: Timestamp,
+    pub(super) containers: Vec<ContainerItem>,
     pub(super) usage: Option<UsageItem>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ContainerItem {
+    pub(super) name: String,
+    /// Repository without tag and digest.
+    pub(super) image: String,
+    pub(super) init: bool,
+    pub(super) ready: bool,
+    pub(super) restarts: u32,
+    /// Why it waits, for instance `CrashLoopBackOff`.
+    pub(super) waiting: Option<String>,
+    pub(super) message: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub(super) running_since: Option<Timestamp>,
+    pub(super) last_exit: Option<ExitItem>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ExitItem {
+    pub(super) code: i32,
+    pub(super) reason: String,
+    #[schemars(with = "Option<String>")]
+    pub(super) at: Option<Timestamp>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -114,11 +141,33 @@ pub(super) struct ClaimItem {
     pub(super) volume: Option<String>,
     #[schemars(with = "Option<String>")]
     pub(super) created: Option<Timestamp>,
+    /// Pods.
     pub(super) used_by: Vec<String>,
+    /// `null`: no resize is under way.
+    pub(super) resize: Option<ResizeItem>,
+    /// Conditions that hold, as the API writes them.
+    pub(super) conditions: Vec<ConditionItem>,
     pub(super) disk: Option<DiskItem>,
     /// When the data of the newest ready snapshot was cut; `null` with `snapshots` live: there is none.
     #[schemars(with = "Option<String>")]
     pub(super) newest_snapshot: Option<Timestamp>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ResizeItem {
+    pub(super) to_bytes: Option<i64>,
+    /// `status.allocatedResourceStatuses`; `null`: asked for, nobody has begun.
+    pub(super) stage: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ConditionItem {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub(super) since: Option<Timestamp>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -150,6 +199,10 @@ pub(super) struct SnapshotItem {
     pub(super) size_bytes: Option<i64>,
     pub(super) class: Option<String>,
     pub(super) content: Option<String>,
+    /// Id of the set of snapshots that were taken together.
+    pub(super) set_id: Option<String>,
+    /// What was recorded of it when it was taken: `clean`, `synced`, `frozen`, `crash`.
+    pub(super) consistency: Option<String>,
     #[schemars(with = "String")]
     pub(super) created: Timestamp,
 }
@@ -161,9 +214,26 @@ pub(super) struct SetItem {
     pub(super) replicas: u32,
     pub(super) ready: u32,
     pub(super) first_ordinal: u32,
-    pub(super) templates: Vec<String>,
+    /// `OrderedReady` (the first bad ordinal blocks the rest) or `Parallel`.
+    pub(super) policy: &'static str,
+    /// What becomes of the claims when the set is deleted: `Retain`, `Delete`.
+    pub(super) when_deleted: &'static str,
+    /// What becomes of the claims of ordinals that are scaled away: `Retain`, `Delete`.
+    pub(super) when_scaled: &'static str,
+    /// Who would undo a change of the set: Helm, Argo CD, Flux …
+    pub(super) managed_by: Option<String>,
+    pub(super) templates: Vec<TemplateItem>,
     #[schemars(with = "String")]
     pub(super) created: Timestamp,
+}
+
+/// One of the claims that a set makes for each ordinal.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TemplateItem {
+    pub(super) name: String,
+    pub(super) request_bytes: Option<i64>,
+    /// `null`: the default class.
+    pub(super) class: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -197,8 +267,16 @@ pub(super) struct FindingItem {
     pub(super) sentence: String,
     pub(super) evidence: Vec<EvidenceItem>,
     pub(super) clears: String,
-    pub(super) steps: Vec<String>,
+    /// Next safe steps, the best first.
+    pub(super) steps: Vec<StepItem>,
     pub(super) runbook: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct StepItem {
+    /// The command of wsdash that does it, if one does.
+    pub(super) command: Option<&'static str>,
+    pub(super) text: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -222,6 +300,8 @@ pub(super) struct EventItem {
     pub(super) first: Timestamp,
     #[schemars(with = "String")]
     pub(super) last: Timestamp,
+    /// The component that reported it.
+    pub(super) source: String,
     pub(super) message: String,
 }
 
@@ -237,272 +317,6 @@ pub(super) struct CheckItem {
     pub(super) findings: BTreeMap<String, usize>,
     pub(super) freshness: BTreeMap<String, Known>,
     pub(super) metrics: Known,
-}
-
-fn owned(text: Option<&Text>) -> Option<String> {
-    text.map(ToString::to_string)
-}
-
-fn bytes(quantity: Option<Quantity>) -> Option<i64> {
-    quantity.map(Quantity::value)
-}
-
-/// Makes items from what was read.
-#[derive(Clone, Copy)]
-pub(super) struct Items<'a>(pub(super) &'a Picture);
-
-impl Items<'_> {
-    pub(super) fn freshness(self) -> BTreeMap<String, Known> {
-        crate::cluster::watch::KINDS
-            .into_iter()
-            .map(|kind| {
-                let freshness = self.0.inventory.freshness().get(kind);
-                let known = Known {
-                    state: freshness.word().to_owned(),
-                    why: freshness.why().map(str::to_owned),
-                };
-                (kind.resource().to_owned(), known)
-            })
-            .collect()
-    }
-
-    pub(super) fn metrics(self) -> Known {
-        let state = match self.0.metrics.state() {
-            MetricsState::Never => "never",
-            MetricsState::Live { .. } => "live",
-            MetricsState::Stale { .. } => "stale",
-            MetricsState::Off { .. } => "off",
-            MetricsState::Denied { .. } => "denied",
-            MetricsState::Choose { .. } => "choose",
-        };
-        Known {
-            state: state.to_owned(),
-            why: self.0.metrics_gap(),
-        }
-    }
-
-    pub(super) fn workspace(self, workspace: &Workspace) -> WorkspaceItem {
-        let picture = self.0;
-        let inventory = &picture.inventory;
-        let key = &workspace.key;
-        let pod = inventory.pods.get(key);
-        let node = pod.and_then(|p| p.node.as_ref());
-        let (state, missing) = match picture.board.verdict(inventory, workspace) {
-            Verdict::Hurt(_) => ("hurt", Vec::new()),
-            Verdict::Unknown { missing, .. } => {
-                ("unknown", missing.into_iter().map(Kind::resource).collect())
-            }
-            Verdict::Parked => ("parked", Vec::new()),
-            Verdict::Fine => ("ok", Vec::new()),
-        };
-        let unit = Unit::Workspace(key.clone());
-        let found = picture.board.of(&unit);
-        let claims = workspace.claims.iter().map(|slot| {
-            let claim = crate::domain::inventory::beside(key, &slot.claim);
-            match inventory.claims.get(&claim) {
-                Some(claim) => self.claim(claim),
-                None => missing_claim(&claim),
-            }
-        });
-        WorkspaceItem {
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            set: owned(workspace.set.as_ref()),
-            ordinal: workspace.ordinal,
-            origin: workspace.origin.to_string(),
-            state,
-            worst: found.first().map(|f| f.code.to_string()),
-            missing,
-            user: owned(inventory.user_of(workspace)),
-            tier: owned(inventory.tier_of(workspace)),
-            node: owned(node),
-            zone: owned(
-                node.and_then(|n| inventory.node(n))
-                    .and_then(|n| n.zone.as_ref()),
-            ),
-            pod: pod.map(|pod| self.pod(pod)),
-            claims: claims.collect(),
-            findings: found.iter().map(|f| self.finding(&unit, f)).collect(),
-        }
-    }
-
-    pub(super) fn pod(self, pod: &Pod) -> PodItem {
-        let key = &pod.meta.key;
-        let usage = self.0.metrics.usage(key).map(|usage| UsageItem {
-            cpu_cores: usage.cpu,
-            cpu_limit_cores: pod.cpu_limit.map(Quantity::as_f64),
-            memory_bytes: usage.memory,
-            memory_limit_bytes: pod.memory_limit.map(Quantity::as_f64),
-            throttled_share: usage.throttled,
-            restarts_last_hour: usage.restarts,
-            at: usage.at,
-            source: usage.source.to_string(),
-            fresh: usage.fresh,
-        });
-        PodItem {
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            uid: pod.meta.uid.to_string(),
-            status: pod.status().to_owned(),
-            ready: pod.ready,
-            restarts: pod.restarts,
-            node: owned(pod.node.as_ref()),
-            created: pod.meta.created,
-            usage,
-        }
-    }
-
-    pub(super) fn claim(self, claim: &Claim) -> ClaimItem {
-        let key = &claim.meta.key;
-        let inventory = &self.0.inventory;
-        let disk = self.0.metrics.disk(key).map(|disk| DiskItem {
-            capacity_bytes: disk.capacity,
-            available_bytes: disk.available,
-            used_share: disk.share(),
-            inodes_share: disk.inodes,
-            full_in_seconds: match disk.full_in {
-                Forecast::In(left) => Some(left.as_secs()),
-                Forecast::Never | Forecast::Unknown => None,
-            },
-            forecast: match disk.full_in {
-                Forecast::In(_) => "fills",
-                Forecast::Never => "does-not-fill",
-                Forecast::Unknown => "unknown",
-            },
-            at: disk.at,
-            source: disk.source.to_string(),
-            fresh: disk.fresh,
-        });
-        let newest = inventory.newest_ready_snapshot(key);
-        ClaimItem {
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            uid: Some(claim.meta.uid.to_string()),
-            status: claim.status().to_owned(),
-            request_bytes: bytes(claim.request),
-            capacity_bytes: bytes(claim.capacity),
-            class: owned(claim.storage_class.as_ref()),
-            volume: owned(claim.volume.as_ref()),
-            created: Some(claim.meta.created),
-            used_by: inventory
-                .pods_of_claim(key)
-                .map(|p| p.meta.key.name.to_string())
-                .collect(),
-            disk,
-            newest_snapshot: newest.map(Snapshot::point_in_time),
-        }
-    }
-
-    pub(super) fn finding(self, unit: &Unit, finding: &Finding) -> FindingItem {
-        let picture = self.0;
-        let case = Case::new(
-            &picture.inventory,
-            &picture.metrics,
-            &picture.policy,
-            picture.at,
-        )
-        .after(picture.board.of(unit));
-        let told = explain(&case, finding);
-        FindingItem {
-            code: finding.code.into(),
-            severity: finding.severity.to_string(),
-            subject_kind: finding.subject.kind.object(),
-            namespace: finding.subject.key.namespace.to_string(),
-            subject: finding.subject.key.name.to_string(),
-            workspace: match unit {
-                Unit::Workspace(key) => Some(key.name.to_string()),
-                Unit::Object(..) => None,
-            },
-            since: finding.since,
-            sentence: told.sentence,
-            evidence: (told.evidence.into_iter())
-                .map(|e| EvidenceItem {
-                    text: e.text,
-                    at: e.at,
-                    source: e.source,
-                })
-                .collect(),
-            clears: told.clears,
-            steps: told.steps.into_iter().map(|step| step.text).collect(),
-            runbook: format!("docs/runbooks/{}.md", <&str>::from(finding.code)),
-        }
-    }
-
-    pub(super) fn volume(self, volume: &Volume) -> VolumeItem {
-        let name = &volume.meta.key.name;
-        let attachments = self.0.inventory.attachments_of(name);
-        VolumeItem {
-            name: name.to_string(),
-            status: volume.phase.to_string(),
-            capacity_bytes: bytes(volume.capacity),
-            reclaim: volume.reclaim.to_string(),
-            class: owned(volume.storage_class.as_ref()),
-            claim: volume.claim.as_ref().map(|c| c.key.to_string()),
-            driver: owned(volume.driver.as_ref()),
-            handle: owned(volume.handle.as_ref()),
-            zone: owned(volume.zone.as_ref()),
-            attached_to: attachments.map(|a| a.node.to_string()).collect(),
-            created: volume.meta.created,
-        }
-    }
-}
-
-fn missing_claim(key: &ObjectKey) -> ClaimItem {
-    ClaimItem {
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
-        uid: None,
-        status: "missing".into(),
-        request_bytes: None,
-        capacity_bytes: None,
-        class: None,
-        volume: None,
-        created: None,
-        used_by: Vec::new(),
-        disk: None,
-        newest_snapshot: None,
-    }
-}
-
-pub(super) fn snapshot(snapshot: &Snapshot) -> SnapshotItem {
-    SnapshotItem {
-        namespace: snapshot.meta.key.namespace.to_string(),
-        name: snapshot.meta.key.name.to_string(),
-        claim: owned(snapshot.claim.as_ref()),
-        ready: snapshot.ready,
-        error: snapshot.error.as_ref().map(|(why, _)| why.to_string()),
-        taken: snapshot.taken,
-        size_bytes: bytes(snapshot.size),
-        class: owned(snapshot.class.as_ref()),
-        content: owned(snapshot.content.as_ref()),
-        created: snapshot.meta.created,
-    }
-}
-
-pub(super) fn set(set: &Set) -> SetItem {
-    SetItem {
-        namespace: set.meta.key.namespace.to_string(),
-        name: set.meta.key.name.to_string(),
-        replicas: set.replicas,
-        ready: set.ready,
-        first_ordinal: set.start,
-        templates: set.templates.iter().map(|t| t.name.to_string()).collect(),
-        created: set.meta.created,
-    }
-}
-
-pub(super) fn event(event: &Event) -> EventItem {
-    EventItem {
-        namespace: event.meta.key.namespace.to_string(),
-        name: event.meta.key.name.to_string(),
-        warning: event.warning,
-        reason: event.reason.to_string(),
-        object: format!("{}/{}", event.object_kind, event.object.name),
-        count: event.count,
-        first: event.first,
-        last: event.last,
-        message: event.message.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ use crate::domain::metric::{Metrics, MetricsChange, MetricsState};
 use crate::domain::policy::Policy;
 use crate::metrics::{Poll, Settings};
 
+/// What has lasted too long becomes a finding although nothing happens: judged this often.
+const IDLE: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 pub(super) struct Picture {
     pub(super) at: Timestamp,
@@ -198,18 +201,15 @@ impl Live {
         }
     }
 
-    /// Waits for a change, takes in what comes within `pause` after it, and judges.
+    /// Waits for a change, takes in what comes within `pause` after it, and judges. Time alone
+    /// changes verdicts too, so it waits no longer than [`IDLE`].
     pub(super) async fn changed(&mut self, pause: Duration) {
         let mut until: Option<tokio::time::Instant> = None;
+        let idle = tokio::time::Instant::now() + IDLE;
         loop {
-            let over = async {
-                match until {
-                    Some(until) => tokio::time::sleep_until(until).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let over = until.unwrap_or(idle);
             tokio::select! {
-                () = over => break,
+                () = tokio::time::sleep_until(over) => break,
                 Some(change) = self.changes.recv() => self.picture.inventory.apply(change),
                 Some(change) = self.samples.recv() => {
                     self.picture.metrics.apply(change);

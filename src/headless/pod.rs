@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::say;
-use super::target;
+use super::{put, target};
 use crate::cli::{ExecArgs, LogsArgs};
 use crate::cluster::connect::{Connection, Interaction, connect};
 use crate::cluster::exec::{ExecEnd, ExecRequest, PodTarget, Session, exec};
@@ -148,8 +147,8 @@ pub(super) async fn log(loaded: &Loaded, args: &LogsArgs) -> Result<u8> {
             LogEvent::Lines(lines) => {
                 for line in lines {
                     match line.at.filter(|_| args.timestamps) {
-                        Some(at) => say(&format!("{at} {}", line.text))?,
-                        None => say(&line.text)?,
+                        Some(at) => put(&format!("{at} {}", line.text))?,
+                        None => put(&line.text)?,
                     }
                 }
                 std::io::stdout().flush().context("writing the log")?;

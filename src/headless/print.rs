@@ -2,14 +2,19 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use unicode_width::UnicodeWidthStr as _;
+
+mod table;
+
+pub(super) use table::{Id, Line, Table, padded};
 
 use super::items::{self, ClaimItem, DiskItem, Document, Items, PodItem};
 use super::picture::Picture;
 use crate::app::field::natural;
-use crate::cli::Kind as What;
+use crate::cli::{Format, Kind as What};
+use crate::cluster::watch::KINDS;
 use crate::domain::board::Verdict;
 use crate::domain::findings::human_duration;
+use crate::domain::freshness::Freshness;
 use crate::domain::inventory::Unit;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::quantity::{Quantity, human_bytes};
@@ -19,26 +24,10 @@ use crate::domain::workspace::Workspace;
 const NONE: &str = "-";
 const UNKNOWN: &str = "unknown";
 
-#[derive(Clone)]
-pub(super) struct Table {
-    columns: &'static [&'static str],
-    /// Columns that only `-o wide` shows stand behind this many.
-    narrow: usize,
-    pub(super) rows: Vec<Line>,
-}
-
-/// One row: as cells, and whole.
-#[derive(Clone, PartialEq)]
-pub(super) struct Line {
-    pub(super) key: ObjectKey,
-    cells: Vec<String>,
-    pub(super) item: Value,
-}
-
-/// Kinds without which a list is not complete.
+/// Kinds of which nothing may be missing: whatever is not live there hides rows.
 pub(super) const fn needed(what: What) -> &'static [Kind] {
     match what {
-        What::Workspaces | What::Findings => &[Kind::Set, Kind::Pod, Kind::Claim],
+        What::Workspaces | What::Findings => &crate::domain::board::NEEDED,
         What::Sets => &[Kind::Set],
         What::Pods => &[Kind::Pod],
         What::Claims => &[Kind::Claim],
@@ -46,6 +35,38 @@ pub(super) const fn needed(what: What) -> &'static [Kind] {
         What::Volumes => &[Kind::Volume],
         What::Events => &[Kind::Event],
     }
+}
+
+/// Kinds that say something in the rows, or make them, where the cluster has such an API at all.
+const fn wanted(what: What) -> &'static [Kind] {
+    match what {
+        // Every rule reads some of them.
+        What::Findings => &KINDS,
+        What::Workspaces | What::Claims => &[Kind::Snapshot],
+        _ => &[],
+    }
+}
+
+/// Whether the rows, and everything that is in them, are known.
+pub(super) fn is_complete(picture: &Picture, what: What, format: Format) -> bool {
+    let freshness = picture.inventory.freshness();
+    let is_known = |kind: &Kind| {
+        matches!(
+            freshness.get(*kind),
+            Freshness::Live | Freshness::Absent { .. } | Freshness::Off { .. }
+        )
+    };
+    // The names of objects are all there, whatever is known about them.
+    let names_alone = format == Format::Name && what != What::Findings;
+    needed(what).iter().all(|kind| freshness.is_live(*kind))
+        && (names_alone
+            || wanted(what).iter().all(is_known)
+                && (!shows_figures(what) || picture.metrics_gap().is_none()))
+}
+
+/// Whether rows have figures that a verdict rests on.
+pub(super) const fn shows_figures(what: What) -> bool {
+    matches!(what, What::Workspaces | What::Claims | What::Findings)
 }
 
 const WORKSPACES: &[&str] = &[
@@ -190,6 +211,7 @@ struct Print<'a> {
 fn line(key: &ObjectKey, item: &impl Serialize, cells: Vec<String>) -> Line {
     Line {
         key: key.clone(),
+        of: None,
         cells,
         // Own types of texts, numbers and lists: they always have a JSON form.
         item: serde_json::to_value(item).unwrap_or(Value::Null),
@@ -339,7 +361,10 @@ impl Print<'_> {
                 format!("{}/{}", item.subject_kind, item.subject),
                 item.sentence.clone(),
             ];
-            line(&finding.subject.key, &item, cells)
+            Line {
+                of: Some((unit.clone(), finding.code, finding.subject.kind)),
+                ..line(&finding.subject.key, &item, cells)
+            }
         };
         all.into_iter().map(print).collect()
     }
@@ -351,7 +376,10 @@ impl Print<'_> {
                 let cells = vec![
                     format!("{}/{}", set.ready, set.replicas),
                     self.age(set.meta.created),
-                    item.templates.join(","),
+                    (item.templates.iter())
+                        .map(|template| template.name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(","),
                 ];
                 line(&set.meta.key, &item, named(&set.meta.key, cells))
             })
@@ -470,147 +498,5 @@ impl Print<'_> {
                 line(&event.meta.key, &item, cells)
             })
             .collect()
-    }
-}
-
-impl Table {
-    /// By a column; a minus before its name turns the order round.
-    pub(super) fn sort(&mut self, wanted: &str) -> anyhow::Result<()> {
-        let (wanted, descending) = match wanted.strip_prefix('-') {
-            Some(rest) => (rest, true),
-            None => (wanted, false),
-        };
-        let at = self
-            .columns
-            .iter()
-            .position(|c| c.eq_ignore_ascii_case(wanted));
-        let Some(at) = at else {
-            let names = self.columns.join(", ").to_lowercase();
-            anyhow::bail!("--sort: there is no column `{wanted}`; there are {names}");
-        };
-        self.rows.sort_by(|a, b| {
-            let order = natural(&a.cells[at], &b.cells[at]);
-            if descending { order.reverse() } else { order }
-        });
-        Ok(())
-    }
-
-    /// One row as `-o table` prints it, for rows that come one by one.
-    pub(super) fn row_text(&self, row: &Line, wide: bool) -> String {
-        let shown = if wide {
-            self.columns.len()
-        } else {
-            self.narrow
-        };
-        row.cells
-            .iter()
-            .take(shown)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("  ")
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.rows.iter().any(|r| *r.key.name == *name)
-    }
-
-    pub(super) fn names(&self) -> String {
-        self.rows
-            .iter()
-            .map(|r| &*r.key.name)
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-
-    pub(super) fn text(&self, headers: bool, wide: bool) -> String {
-        let shown = if wide {
-            self.columns.len()
-        } else {
-            self.narrow
-        };
-        let header: Vec<String> = self
-            .columns
-            .iter()
-            .take(shown)
-            .map(|c| (*c).to_owned())
-            .collect();
-        let rows = headers
-            .then_some(&header)
-            .into_iter()
-            .chain(self.rows.iter().map(|r| &r.cells));
-        let width = |at: usize| {
-            rows.clone()
-                .filter_map(|r| r.get(at))
-                .map(|c| c.width())
-                .max()
-                .unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..shown).map(width).collect();
-        let print = |row: &Vec<String>| {
-            let cells = row.iter().take(shown).zip(&widths);
-            let padded =
-                cells.map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())));
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        rows.clone().map(print).collect::<Vec<_>>().join("\n")
-    }
-
-    /// RFC 4180: every cell with a comma, quote or line break is quoted.
-    pub(super) fn csv(&self, headers: bool) -> String {
-        let quote = |cell: &str| {
-            if cell.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell.to_owned()
-            }
-        };
-        let header = headers.then(|| self.columns.join(",").to_lowercase());
-        let row = |r: &Line| {
-            r.cells
-                .iter()
-                .map(|c| quote(c))
-                .collect::<Vec<_>>()
-                .join(",")
-        };
-        header
-            .into_iter()
-            .chain(self.rows.iter().map(row))
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Table {
-        let row = |name: &str, what: &str| Line {
-            key: ObjectKey::new("", name),
-            cells: vec![name.to_owned(), what.to_owned()],
-            item: Value::Null,
-        };
-        Table {
-            columns: &["NAME", "WHAT"],
-            narrow: 1,
-            rows: vec![row("ide-0", "full, \"97 %\""), row("ide-10", "ok")],
-        }
-    }
-
-    #[test]
-    fn columns_line_up_and_wide_shows_the_rest() {
-        assert_eq!(sample().text(true, false), "NAME\nide-0\nide-10");
-        assert_eq!(
-            sample().text(true, true),
-            "NAME    WHAT\nide-0   full, \"97 %\"\nide-10  ok"
-        );
-    }
-
-    #[test]
-    fn commas_and_quotes_survive_csv() {
-        assert_eq!(
-            sample().csv(false),
-            "ide-0,\"full, \"\"97 %\"\"\"\nide-10,ok"
-        );
     }
 }

@@ -138,27 +138,25 @@ fn objects(model: &Model, row: &RowId) -> Vec<(Kind, ObjectKey)> {
         }
         RowId::Job(_) => return Vec::new(),
     };
-    let mut all = vec![(Kind::Pod, workspace.clone())];
-    let Some(found) = model.inventory.workspace(workspace) else {
-        return all;
-    };
-    if let Some(set) = &found.set {
-        all.push((Kind::Set, beside(workspace, set)));
+    match model.inventory.workspace(workspace) {
+        Some(workspace) => model.inventory.objects_of(workspace),
+        None => vec![(Kind::Pod, workspace.clone())],
     }
-    for slot in &found.claims {
-        let claim = beside(workspace, &slot.claim);
-        for snapshot in model.inventory.snapshots_of(&claim) {
-            all.push((Kind::Snapshot, snapshot.meta.key.clone()));
-        }
-        let volume = model
-            .inventory
-            .claims
-            .get(&claim)
-            .and_then(|c| c.volume.as_ref());
-        all.extend(volume.map(|v| (Kind::Volume, ObjectKey::unscoped(v))));
-        all.push((Kind::Claim, claim));
+}
+
+/// The newest first.
+fn events_of<'a>(model: &'a Model, row: &RowId) -> Vec<&'a Event> {
+    if let RowId::Workspace(key) = row
+        && let Some(workspace) = model.inventory.workspace(key)
+    {
+        return model.inventory.events_of_workspace(workspace);
     }
-    all
+    let mut events = Vec::new();
+    for (kind, key) in objects(model, row) {
+        events.extend(model.inventory.events_of(kind, &key));
+    }
+    events.sort_by_key(|event| std::cmp::Reverse(event.last));
+    events
 }
 
 fn events(model: &Model, look: &Look, row: &RowId, width: u16) -> Vec<Line<'static>> {
@@ -174,23 +172,7 @@ fn events(model: &Model, look: &Look, row: &RowId, width: u16) -> Vec<Line<'stat
             look.style(Role::Unknown),
         ));
     }
-    let objects = objects(model, row);
-    let name = row.name();
-    // Of a set's events only those that name this ordinal: the others are its neighbours'.
-    let is_ours = |kind: Kind, event: &Event| {
-        kind != Kind::Set
-            || !matches!(row, RowId::Workspace(_))
-            || event.message.split_whitespace().any(|w| w.ends_with(name))
-    };
-    let mut events: Vec<&Event> = objects
-        .iter()
-        .flat_map(|(kind, key)| {
-            let found = model.inventory.events_of(*kind, key);
-            found.filter(|event| is_ours(*kind, event))
-        })
-        .collect();
-    events.sort_by_key(|event| std::cmp::Reverse(event.last));
-    for event in events {
+    for event in events_of(model, row) {
         let role = if event.warning {
             Role::Warn
         } else {
