@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::fault::{Fault, FaultKind, within};
+use super::watch::pace::Pace;
 use super::watch::{KINDS, Watch};
 use crate::domain::inventory::Change;
 use crate::domain::key::Text;
@@ -19,6 +20,12 @@ use crate::domain::policy::Policy;
 /// Between two heartbeats, and how long one may take.
 const BEAT: Duration = Duration::from_secs(5);
 const BEAT_LIMIT: Duration = Duration::from_secs(5);
+/// Between two while nobody answers: who comes back is noticed soon.
+const LOST_BEAT: Duration = Duration::from_secs(3);
+
+/// What is asked. The first also says whether the server can reach its own storage; the second is
+/// open to everybody nearly everywhere.
+const QUESTIONS: [&str; 2] = ["/readyz", "/version"];
 
 /// Whether the server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,48 +102,67 @@ async fn beat(
     beats: mpsc::Sender<Beat>,
     health: watch::Sender<Health>,
 ) -> Option<()> {
-    let mut was_lost = None;
+    let mut was_lost = false;
+    let mut pace = Pace::default();
+    let mut question = QUESTIONS[0];
     loop {
         let asked = Timestamp::now();
-        let fault = ask(&client).await.err();
-        if let Some(fault) = fault {
-            if was_lost.is_none() {
+        let mut answer = ask(&client, question).await;
+        if answer.as_ref().is_err_and(is_other_question) && question != QUESTIONS[1] {
+            question = QUESTIONS[1];
+            answer = ask(&client, question).await;
+        }
+        let pause = if let Err(fault) = answer.or_else(not_this_question) {
+            if !was_lost {
                 tracing::warn!(%fault, "the API server does not answer");
             }
+            was_lost = true;
             let why: Text = fault.sentence.as_str().into();
-            let pause = SignedDuration::try_from(BEAT).unwrap_or_default();
+            let asks = fault.retry_after.unwrap_or_default().min(4 * BEAT);
+            let pause = pace.pause(LOST_BEAT, BEAT).max(asks);
             let lost = Beat::Lost {
                 since: health.borrow().known_good,
                 why: Arc::clone(&why),
                 next: fault.next.as_str().into(),
-                retry_at: Some(Timestamp::now() + pause),
+                retry_at: Some(Timestamp::now() + SignedDuration::try_from(pause).ok()?),
             };
-            health.send_modify(|h| h.lost = Some(why));
-            was_lost = Some(());
+            health.send_if_modified(|h| h.lost.replace(Arc::clone(&why)).as_ref() != Some(&why));
             beats.send(lost).await.ok()?;
+            pause
         } else {
             health.send_modify(|h| {
                 h.known_good = asked;
                 h.lost = None;
             });
-            if was_lost.take().is_some() {
+            if std::mem::take(&mut was_lost) {
                 tracing::info!("the API server answers again");
             }
+            pace.reset();
             beats.send(Beat::Up { at: asked }).await.ok()?;
-        }
-        tokio::time::sleep(BEAT).await;
+            BEAT
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
-async fn ask(client: &Client) -> Result<(), Fault> {
-    // Answered by nearly every server to everybody, and cheap.
-    let request = http::Request::get("/version")
+async fn ask(client: &Client, question: &str) -> Result<(), Fault> {
+    let what = "asking the API server whether it is ready";
+    let request = http::Request::get(question)
         .body(Vec::new())
-        .map_err(|error| Fault::of_error(&error, "asking the API server"))?;
+        .map_err(|error| Fault::of_error(&error, what))?;
     let answer = client.request_text(request);
-    match within(BEAT_LIMIT, "asking the API server", answer).await {
-        // It answers, only not to this question.
-        Err(fault) if matches!(fault.kind, FaultKind::Forbidden | FaultKind::NotFound) => Ok(()),
-        other => other.map(drop),
+    within(BEAT_LIMIT, what, answer).await.map(drop)
+}
+
+/// It answers, only not to this question.
+const fn is_other_question(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Forbidden | FaultKind::NotFound)
+}
+
+fn not_this_question(fault: Fault) -> Result<(), Fault> {
+    if is_other_question(&fault) {
+        Ok(())
+    } else {
+        Err(fault)
     }
 }

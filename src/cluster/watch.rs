@@ -2,6 +2,8 @@
 //! out as [`Change`]s; what goes wrong becomes the kind's freshness and never ends the task.
 //! Must not keep rows and must not judge.
 
+pub(crate) mod pace;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use strum::EnumCount as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use pace::Pace;
 
 use super::fault::{Fault, FaultKind, within};
 use super::feed::Health;
@@ -53,8 +57,16 @@ const PAGE: u32 = 500;
 const PAGE_LIMIT: Duration = Duration::from_secs(30);
 /// A server sends a bookmark about once a minute; a stream that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(90);
+/// A watch that ends sooner did not serve, and the next one waits.
+const SERVED: Duration = Duration::from_secs(10);
+/// After so many answers that are no watch, everything is listed anew.
+const REFUSALS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// While the heartbeat says that nobody answers.
+const LOST_WAIT: Duration = Duration::from_secs(20);
+/// For what was there and is not any more.
+const SOON: Duration = Duration::from_secs(2);
 
 /// A kind that this cluster has not, or does not show, is asked for again so often.
 const ABSENT_WAIT: Duration = Duration::from_secs(30);
@@ -93,51 +105,49 @@ impl Watch {
     }
 
     async fn follow(mut self) -> Option<()> {
-        let mut health = self.health.take();
-        let mut wait = FIRST_WAIT;
-        let mut shared = Shared::default();
+        let mut course = Course {
+            health: self.health.take(),
+            ..Course::default()
+        };
+        self.tell(Change::Begin { kind: self.kind }).await?;
         loop {
-            let mut fault = match self.list(&mut shared).await? {
-                Ok(mut version) => loop {
-                    match self
-                        .watch(&mut version, &mut wait, (&mut health, &mut shared))
-                        .await?
-                    {
-                        Ok(()) => {}
-                        Err(fault) if fault.kind == FaultKind::Gone => break Some(fault),
-                        Err(fault) => self.rest(&fault, &mut wait, &mut health).await?,
-                    }
-                },
-                Err(fault) => Some(fault),
+            let done = match &course.version {
+                None => {
+                    let asked = Timestamp::now();
+                    let listed = self.list(&mut course.shared).await?;
+                    listed.map(|version| course.listed(asked, version))
+                }
+                Some(_) => self.watch(&mut course).await?,
             };
-            if let Some(fault) = fault.take_if(|fault| fault.kind != FaultKind::Gone) {
-                self.rest(&fault, &mut wait, &mut health).await?;
+            if let Err(fault) = done {
+                self.rest(&fault, &mut course).await?;
             }
         }
     }
 
     /// Says what is wrong and waits, but no longer than until the server answers again.
-    async fn rest(
-        &self,
-        fault: &Fault,
-        wait: &mut Duration,
-        health: &mut Option<watch::Receiver<Health>>,
-    ) -> Option<()> {
-        let since = health.as_ref().map(|h| h.borrow().known_good);
-        self.tell_fault(fault, since).await?;
+    async fn rest(&self, fault: &Fault, course: &mut Course) -> Option<()> {
+        let good = course.known_good();
+        let since = (course.stale).or(good).unwrap_or_else(Timestamp::now);
+        course.stale = Some(since);
+        self.tell_fault(fault, Some(since)).await?;
+        course.distrust(fault);
+        let is_lost = course.is_lost();
+        let asked = fault.retry_after.unwrap_or_default();
         let pause = match fault.kind {
-            FaultKind::NotFound => ABSENT_WAIT,
-            FaultKind::Forbidden => DENIED_WAIT,
-            _ => fault
-                .retry_after
-                .unwrap_or(*wait)
-                .clamp(*wait, 4 * LONGEST_WAIT),
+            // What was there may be back soon: a server that starts denies and lacks much.
+            FaultKind::NotFound if course.was_live => course.pace.pause(SOON, ABSENT_WAIT),
+            FaultKind::NotFound => course.pace.pause(ABSENT_WAIT, ABSENT_WAIT),
+            FaultKind::Forbidden if course.was_live => course.pace.pause(SOON, DENIED_WAIT),
+            FaultKind::Forbidden => course.pace.pause(DENIED_WAIT, DENIED_WAIT),
+            // The heartbeat asks for all; this is for the case that it is wrong.
+            _ if is_lost => course.pace.pause(LOST_WAIT, LOST_WAIT),
+            _ => course.pace.pause(FIRST_WAIT, LONGEST_WAIT),
         };
-        *wait = (*wait * 2).min(LONGEST_WAIT);
-        let was_lost = health.as_ref().is_some_and(|h| h.borrow().lost.is_some());
+        let pause = pause.max(asked.min(LOST_WAIT));
         let back = async {
-            match health {
-                Some(health) if was_lost => {
+            match &mut course.health {
+                Some(health) if is_lost => {
                     // The heartbeat ends with the feed, and this task with it.
                     if health.wait_for(|h| h.lost.is_none()).await.is_err() {
                         std::future::pending::<()>().await;
@@ -179,8 +189,8 @@ impl Watch {
 
     /// Answers the resource version that the list is of. `None`: nobody listens any more.
     async fn list(&self, shared: &mut Shared) -> Option<Result<String, Fault>> {
-        self.tell(Change::Begin { kind: self.kind }).await?;
         let mut params = ListParams::default().limit(FIRST_PAGE);
+        let mut begun = false;
         loop {
             let request = match Request::new(self.path()).list(&params) {
                 Ok(request) => request,
@@ -191,6 +201,10 @@ impl Watch {
                 Ok(page) => page,
                 Err(fault) => return Some(Err(fault)),
             };
+            // Not before: a kind that is denied stays denied while it is asked for again.
+            if !std::mem::replace(&mut begun, true) {
+                self.tell(Change::Begin { kind: self.kind }).await?;
+            }
             let remaining = page
                 .metadata
                 .remaining_item_count
@@ -215,15 +229,11 @@ impl Watch {
         }
     }
 
-    /// Follows one watch to its end.
-    async fn watch(
-        &self,
-        version: &mut String,
-        wait: &mut Duration,
-        (health, shared): (&mut Option<watch::Receiver<Health>>, &mut Shared),
-    ) -> Option<Result<(), Fault>> {
+    /// Follows one watch to its end, which is no fault when it served for a while.
+    async fn watch(&self, course: &mut Course) -> Option<Result<(), Fault>> {
         let what = format!("watching {}", self.kind.resource());
-        let request = match Request::new(self.path()).watch(&WatchParams::default(), version) {
+        let version = course.version.clone().unwrap_or_default();
+        let request = match Request::new(self.path()).watch(&WatchParams::default(), &version) {
             Ok(request) => request,
             Err(error) => return Some(Err(Fault::of_error(&error, &what))),
         };
@@ -236,33 +246,47 @@ impl Watch {
             Ok(events) => events,
             Err(fault) => return Some(Err(fault)),
         };
+        let began = Instant::now();
+        course.live();
         self.tell_live().await?;
         let mut events = std::pin::pin!(events.ready_chunks(256));
-        let mut heard = Instant::now();
+        let mut heard = began;
         let mut told_lost = false;
         loop {
-            let chunk = tokio::select! {
-                chunk = events.next() => match chunk {
-                    None => return Some(Ok(())),
-                    Some(chunk) => chunk,
-                },
-                () = tokio::time::sleep_until(heard + SILENCE) => {
-                    return Some(Err(Fault::timeout(&what, SILENCE)));
-                }
+            let next = tokio::select! {
+                chunk = events.next() => Next::Heard(chunk),
+                () = tokio::time::sleep_until(heard + SILENCE) => Next::Silent,
                 // A server that hangs keeps its connections: nothing comes, and nothing breaks.
-                news = changed(health, told_lost) => {
-                    told_lost = news.lost.is_some();
-                    match news.lost {
-                        Some(why) => self.tell_stale(news.known_good, why).await?,
-                        None => self.tell_live().await?,
-                    }
+                news = changed(&mut course.health, told_lost) => Next::Beat(news),
+            };
+            let served = began.elapsed() >= SERVED;
+            if served {
+                course.works();
+            }
+            let chunk = match next {
+                Next::Heard(Some(chunk)) => chunk,
+                Next::Heard(None) if served => return Some(Ok(())),
+                Next::Heard(None) => return Some(Err(ended_at_once(&what))),
+                Next::Silent => return Some(Err(Fault::timeout(&what, SILENCE))),
+                // Nobody knows whether this stream outlived the outage: something on the way may
+                // have dropped it without a word. One that starts where this one stopped is whole.
+                Next::Beat(Health { lost: None, .. }) => return Some(Ok(())),
+                Next::Beat(Health {
+                    lost: Some(why),
+                    known_good,
+                }) => {
+                    told_lost = true;
+                    let since = course.known_good().unwrap_or(known_good);
+                    course.stale = Some(since);
+                    self.tell_stale(since, why).await?;
                     continue;
                 }
             };
             heard = Instant::now();
-            *wait = FIRST_WAIT;
-            if let Err(fault) = self.take(chunk, version, &what, shared).await? {
-                return Some(Err(fault));
+            let passed = self.take(chunk, course, &what).await?;
+            course.heard();
+            if passed.is_err() {
+                return Some(passed);
             }
         }
     }
@@ -271,27 +295,34 @@ impl Watch {
     async fn take(
         &self,
         chunk: Vec<kube::Result<WatchEvent<Object>>>,
-        version: &mut String,
+        course: &mut Course,
         what: &str,
-        shared: &mut Shared,
     ) -> Option<Result<(), Fault>> {
+        let Course {
+            version, shared, ..
+        } = course;
         let (mut puts, mut gone, mut fault) = (Vec::<Row>::new(), Vec::new(), None);
+        let mut version_of = |seen: &str| {
+            if !seen.is_empty() {
+                *version = Some(seen.to_owned());
+            }
+        };
         for event in chunk {
             match event {
                 Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                    version.clone_from(&object.metadata.resource_version);
+                    version_of(&object.metadata.resource_version);
                     let key = rows::key(&object.metadata);
                     gone.retain(|g| *g != key);
                     puts.push(self.row(object, shared));
                 }
                 Ok(WatchEvent::Deleted(object)) => {
-                    version.clone_from(&object.metadata.resource_version);
+                    version_of(&object.metadata.resource_version);
                     let key = rows::key(&object.metadata);
                     puts.retain(|p| p.meta().key != key);
                     gone.push(key);
                 }
                 Ok(WatchEvent::Bookmark(mark)) => {
-                    version.clone_from(&mark.metadata.resource_version);
+                    version_of(&mark.metadata.resource_version);
                 }
                 Ok(WatchEvent::Error(status)) => fault = Some(Fault::of_status(&status, what)),
                 Err(error) => fault = Some(Fault::of(&error, what)),
@@ -357,6 +388,103 @@ impl Watch {
     async fn tell(&self, change: Change) -> Option<()> {
         self.changes.send(change).await.ok()
     }
+}
+
+/// What may happen while a watch is open.
+enum Next {
+    Heard(Option<Vec<kube::Result<WatchEvent<Object>>>>),
+    Silent,
+    Beat(Health),
+}
+
+/// Where one task is.
+#[derive(Default)]
+struct Course {
+    health: Option<watch::Receiver<Health>>,
+    pace: Pace,
+    shared: Shared,
+    /// From where the next watch goes on; none: a list is due.
+    version: Option<String>,
+    /// When something was heard last.
+    heard: Option<Timestamp>,
+    /// Whether the stream is open, as far as is known.
+    open: bool,
+    /// Since when it is not live any more.
+    stale: Option<Timestamp>,
+    was_live: bool,
+    /// Answers in a row that were no watch.
+    refused: u32,
+}
+
+impl Course {
+    fn heard(&mut self) {
+        self.heard = Some(Timestamp::now());
+    }
+
+    /// Everything is there as of `asked`.
+    fn listed(&mut self, asked: Timestamp, version: String) {
+        self.version = Some(version);
+        self.heard = Some(asked);
+        self.was_live = true;
+        self.stale = None;
+    }
+
+    fn live(&mut self) {
+        self.heard();
+        self.open = true;
+        self.was_live = true;
+        self.stale = None;
+    }
+
+    fn works(&mut self) {
+        self.pace.reset();
+        self.refused = 0;
+    }
+
+    fn is_lost(&self) -> bool {
+        (self.health.as_ref()).is_some_and(|health| health.borrow().lost.is_some())
+    }
+
+    /// The last moment at which the rows were surely those of the server. While a stream is open,
+    /// silence means that nothing happened, as long as the server answers otherwise.
+    fn known_good(&self) -> Option<Timestamp> {
+        let heard = self.heard?;
+        let answered = self.health.as_ref().map(|h| h.borrow().known_good);
+        Some(
+            answered
+                .filter(|_| self.open)
+                .map_or(heard, |a| a.max(heard)),
+        )
+    }
+
+    /// Decides whether the next watch can go on where this one stopped.
+    fn distrust(&mut self, fault: &Fault) {
+        self.open = false;
+        let relist = match fault.kind {
+            FaultKind::Gone | FaultKind::NotFound | FaultKind::Forbidden | FaultKind::Invalid => {
+                true
+            }
+            // A version that the server does not know, for instance of before a restored backup,
+            // is refused in several ways.
+            FaultKind::ServerError | FaultKind::Garbage | FaultKind::Other => {
+                self.refused += 1;
+                self.refused >= REFUSALS
+            }
+            _ => false,
+        };
+        if relist {
+            self.version = None;
+            self.refused = 0;
+        }
+    }
+}
+
+fn ended_at_once(what: &str) -> Fault {
+    Fault::new(
+        FaultKind::Disconnected,
+        format!("{what}: the server ended it at once"),
+        "it is tried again by itself; look at what is between here and the API server",
+    )
 }
 
 /// Waits until the heartbeat knows another thing than `told`: lost, or there again.
