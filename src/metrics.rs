@@ -10,6 +10,7 @@ mod fallback;
 mod poll;
 mod queries;
 mod range;
+mod samples;
 
 pub use discover::{Found, discover};
 pub use endpoint::Endpoint;
@@ -18,24 +19,32 @@ pub use range::{Measure, Series, Wanted, range};
 
 use crate::cluster::fault::{Fault, FaultKind};
 
-/// Where figures come from now: what is configured, chosen, or found.
+/// Where figures come from now: what is known, configured, chosen, or found.
 pub async fn locate(settings: &Settings, candidate: Option<&str>) -> Result<Found, Fault> {
-    let metrics = &settings.config.metrics;
-    if let Some(address) = &metrics.prometheus {
+    if let Some(endpoint) = settings.endpoint() {
+        return Ok(Found::One(endpoint));
+    }
+    let (metrics, client) = (&settings.config.metrics, &settings.client);
+    let candidate =
+        candidate.and_then(|c| discover::of_candidate(client, c, metrics.service.scheme));
+    let found = if let Some(address) = &metrics.prometheus {
         let credential = settings.config.credential(address);
-        return Endpoint::url(address, credential)
-            .map(Found::One)
-            .map_err(|error| {
-                Fault::new(
-                    FaultKind::BadTarget,
-                    format!("{error:#}"),
-                    "check [metrics] in the configuration",
-                )
-            });
+        let endpoint = Endpoint::url(address, credential).map_err(|error| {
+            Fault::new(
+                FaultKind::BadTarget,
+                format!("{error:#}"),
+                "check [metrics] in the configuration",
+            )
+        })?;
+        Found::One(endpoint)
+    } else if let Some(endpoint) = candidate {
+        Found::One(endpoint)
+    } else {
+        discover(client, &metrics.service, settings.namespace.as_deref()).await?
+    };
+    if let Found::One(endpoint) = &found {
+        tracing::info!(prometheus = endpoint.name(), "figures come from here");
+        settings.remember_endpoint(endpoint.clone());
     }
-    let client = &settings.client;
-    match candidate.and_then(|c| discover::of_candidate(client, c, metrics.service.scheme)) {
-        Some(endpoint) => Ok(Found::One(endpoint)),
-        None => discover(client, &metrics.service).await,
-    }
+    Ok(found)
 }

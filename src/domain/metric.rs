@@ -29,7 +29,7 @@ pub enum MetricsState {
         /// A query of several that failed, or a partial answer: what is missing and why.
         partial: Option<Text>,
     },
-    /// It answered before; the samples are as of `since`.
+    /// Nobody answers. The samples are as of `since`; where none ever came, it is the first failure.
     Stale { since: Timestamp, why: Text },
     /// There is no source in this cluster, or it is switched off.
     Off { why: Text },
@@ -124,24 +124,23 @@ pub enum Sampled {
 }
 
 impl Metrics {
-    /// Takes in what was measured; answers whose samples are different now.
+    /// Takes in what was measured; answers whose samples say something different now. When
+    /// nobody measures any more, every sample is the last that is known.
     pub fn apply(&mut self, change: MetricsChange) -> Vec<Sampled> {
-        match change {
+        let (disks, usages) = match change {
             MetricsChange::State(state) => {
                 self.state = state;
-                Vec::new()
+                if self.is_live() {
+                    return Vec::new();
+                }
+                (grow_old(&mut self.disks), grow_old(&mut self.usages))
             }
             MetricsChange::Round { disks, usages } => {
-                let mut changed = Vec::new();
-                for key in renew(&mut self.disks, disks) {
-                    changed.push(Sampled::Claim(key));
-                }
-                for key in renew(&mut self.usages, usages) {
-                    changed.push(Sampled::Pod(key));
-                }
-                changed
+                (renew(&mut self.disks, disks), renew(&mut self.usages, usages))
             }
-        }
+        };
+        let disks = disks.into_iter().map(Sampled::Claim);
+        disks.chain(usages.into_iter().map(Sampled::Pod)).collect()
     }
 
     /// Drops what is about objects that are gone.
@@ -170,35 +169,71 @@ impl Metrics {
 
 /// A sample that ages.
 trait Sample {
+    /// What can be told apart on a screen and by a verdict, whatever the time. Steps of the value
+    /// and not a distance to the sample before: a disk that fills slowly must not go unseen.
+    type Said: PartialEq;
+
+    fn says(&self) -> Self::Said;
     fn is_fresh(&self) -> bool;
     fn grow_old(&mut self);
-    /// Whether a verdict or a cell would be the same, whatever the time.
-    fn says_the_same(&self, other: &Self) -> bool;
+}
+
+/// A step is this part of a share, of one core, of one period.
+const STEPS: f64 = 2000.0;
+
+/// Which step of `STEPS` a share is on.
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+fn step(share: f64) -> i64 {
+    (share * STEPS).floor() as i64
+}
+
+/// As [`step`] where there is no whole to be a share of: half a per cent of the value itself.
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+fn magnitude(value: f64) -> i64 {
+    (value.max(1.0).ln() / 0.005).floor() as i64
 }
 
 impl Sample for Disk {
+    type Said = (bool, i64, i64, Option<i64>, Option<Option<i64>>);
+
+    fn says(&self) -> Self::Said {
+        let full_in = match self.full_in {
+            Forecast::Unknown => None,
+            Forecast::Never => Some(None),
+            Forecast::In(left) => Some(Some(magnitude(left.as_secs_f64() / 60.0))),
+        };
+        (
+            self.fresh,
+            magnitude(self.capacity),
+            step(self.share()),
+            self.inodes.map(step),
+            full_in,
+        )
+    }
+
     fn is_fresh(&self) -> bool {
         self.fresh
     }
 
     fn grow_old(&mut self) {
         self.fresh = false;
-    }
-
-    fn says_the_same(&self, other: &Self) -> bool {
-        let same = |a: f64, b: f64| (a - b).abs() <= self.capacity * 0.0005;
-        self.fresh == other.fresh
-            && self.full_in == other.full_in
-            && same(self.available, other.available)
-            && same(self.capacity, other.capacity)
-            && same(
-                self.inodes.unwrap_or(-1.0) * self.capacity,
-                other.inodes.unwrap_or(-1.0) * self.capacity,
-            )
     }
 }
 
 impl Sample for Usage {
+    type Said = (bool, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+
+    fn says(&self) -> Self::Said {
+        (
+            self.fresh,
+            // Five thousandths of a core.
+            self.cpu.map(|cores| step(cores / 10.0)),
+            self.memory.map(magnitude),
+            self.throttled.map(step),
+            self.restarts.map(|restarts| step(restarts.round())),
+        )
+    }
+
     fn is_fresh(&self) -> bool {
         self.fresh
     }
@@ -206,22 +241,16 @@ impl Sample for Usage {
     fn grow_old(&mut self) {
         self.fresh = false;
     }
+}
 
-    fn says_the_same(&self, other: &Self) -> bool {
-        let near = |a: Option<f64>, b: Option<f64>, by: f64| match (a, b) {
-            (Some(a), Some(b)) => (a - b).abs() <= by,
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        self.fresh == other.fresh
-            && near(self.cpu, other.cpu, 0.005)
-            && near(
-                self.memory,
-                other.memory,
-                self.memory.unwrap_or(0.0) * 0.005,
-            )
-            && near(self.throttled, other.throttled, 0.005)
-            && near(self.restarts, other.restarts, 0.1)
+/// Makes every sample the last that is known; answers which were fresh.
+fn grow_old<S: Sample>(samples: &mut HashMap<ObjectKey, S>) -> Vec<ObjectKey> {
+    let mut changed = Vec::new();
+    for (key, sample) in samples.iter_mut().filter(|(_, sample)| sample.is_fresh()) {
+        sample.grow_old();
+        changed.push(key.clone());
     }
+    changed
 }
 
 /// Puts a round in the place of the one before. What it lacks is kept as the last that is known.
@@ -232,7 +261,7 @@ fn renew<S: Sample>(
     let old = std::mem::replace(samples, round.into_iter().collect());
     let mut changed: Vec<ObjectKey> = samples
         .iter()
-        .filter(|(key, new)| old.get(*key).is_none_or(|o| !o.says_the_same(new)))
+        .filter(|(key, new)| old.get(*key).is_none_or(|o| o.says() != new.says()))
         .map(|(key, _)| key.clone())
         .collect();
     for (key, mut sample) in old {
@@ -250,6 +279,7 @@ fn renew<S: Sample>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn disk(available: f64) -> Disk {
         Disk {
@@ -290,6 +320,61 @@ mod tests {
         assert_eq!(metrics.apply(round(&[("b", 50.0)])), []);
         let back = metrics.apply(round(&[("a", 40.0), ("b", 50.0)]));
         assert_eq!(back, [Sampled::Claim(ObjectKey::new("ns", "a"))]);
+    }
+
+    #[test]
+    fn when_nobody_measures_any_more_every_sample_is_the_last_that_is_known() {
+        let mut metrics = Metrics::default();
+        metrics.apply(round(&[("a", 40.0)]));
+        let lost = MetricsChange::State(MetricsState::Stale {
+            since: Timestamp::UNIX_EPOCH,
+            why: "gone".into(),
+        });
+        let key = ObjectKey::new("ns", "a");
+        assert_eq!(metrics.apply(lost.clone()), [Sampled::Claim(key.clone())]);
+        assert_eq!(metrics.disk(&key).map(|d| d.fresh), Some(false));
+        assert_eq!(metrics.apply(lost), []);
+        assert_eq!(
+            metrics.apply(round(&[("a", 40.0)])),
+            [Sampled::Claim(key)]
+        );
+    }
+
+    #[test]
+    fn what_no_screen_shows_is_no_change() {
+        let mut metrics = Metrics::default();
+        metrics.apply(round(&[("a", 40.001)]));
+        assert_eq!(metrics.apply(round(&[("a", 40.002)])), []);
+        assert_eq!(metrics.apply(round(&[("a", 39.0)])).len(), 1);
+    }
+
+    #[test]
+    fn samples_of_what_is_gone_are_dropped() {
+        let mut metrics = Metrics::default();
+        metrics.apply(round(&[("a", 40.0), ("b", 40.0)]));
+        metrics.retain(|claim| &*claim.name == "b", |_| true);
+        assert_eq!(metrics.disk(&ObjectKey::new("ns", "a")), None);
+        assert!(metrics.disk(&ObjectKey::new("ns", "b")).is_some());
+    }
+
+    proptest! {
+        /// Who looks again only when told so sees nothing that is off by more than a step.
+        #[test]
+        fn a_change_is_told_however_slowly_it_comes(
+            steps in proptest::collection::vec(-0.06_f64..0.08, 1..200),
+        ) {
+            let mut metrics = Metrics::default();
+            let (key, mut available, mut seen) = (ObjectKey::new("ns", "a"), 60.0, None);
+            for step in steps {
+                available = (available - step).clamp(0.0, 100.0);
+                if !metrics.apply(round(&[("a", available)])).is_empty() {
+                    seen = metrics.disk(&key).map(Disk::share);
+                }
+                let share = metrics.disk(&key).map(Disk::share);
+                let off = (share.unwrap_or(9.0) - seen.unwrap_or(0.0)).abs();
+                prop_assert!(off <= 1.0 / STEPS, "off by {}", off);
+            }
+        }
     }
 
     #[test]

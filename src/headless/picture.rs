@@ -140,11 +140,11 @@ impl Picture {
 async fn read_metrics(connection: &Connection, config: &Arc<Config>) -> Metrics {
     let (changes, mut arriving) = mpsc::channel(4);
     let (_choice, chosen) = watch::channel(None);
-    let settings = Settings {
-        config: Arc::clone(config),
-        client: connection.client.clone(),
-        namespace: connection.namespace.namespace().map(str::to_owned),
-    };
+    let settings = Settings::new(
+        Arc::clone(config),
+        connection.client.clone(),
+        connection.namespace.namespace().map(str::to_owned),
+    );
     let poll = Poll::new(settings, changes, chosen);
     let mut metrics = Metrics::default();
     let read = async {
@@ -184,11 +184,11 @@ impl Live {
         );
         let (samples, sampled) = mpsc::channel(4);
         let (choice, chosen) = watch::channel(None);
-        let settings = Settings {
-            config: Arc::clone(config),
-            client: connection.client.clone(),
-            namespace: namespace.map(str::to_owned),
-        };
+        let settings = Settings::new(
+            Arc::clone(config),
+            connection.client.clone(),
+            namespace.map(str::to_owned),
+        );
         let poll = Poll::new(settings, samples, chosen);
         Self {
             picture: Picture::empty(connection, policy),

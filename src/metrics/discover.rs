@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::api::{Api, ListParams};
@@ -13,9 +14,17 @@ use crate::config::{Scheme, Service as Chosen};
 
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Labels of a Prometheus or of something that answers like one, most usual first.
-const LABELS: [&str; 12] = [
-    "app.kubernetes.io/name=prometheus,app.kubernetes.io/component=server",
+/// What the API server is asked for: it has thousands of Services, and few of them carry these.
+const SELECTORS: [&str; 3] = [
+    "app.kubernetes.io/name in (prometheus,thanos,thanos-query,victoria-metrics-single,vmsingle)",
+    "app in (kube-prometheus-stack-prometheus,prometheus,prometheus-server,\
+     prometheus-operator-prometheus,rancher-monitoring-prometheus,prometheus-prometheus,\
+     stack-prometheus,thanos-query)",
+    "operated-prometheus=true",
+];
+
+/// Labels of a Prometheus or of something that answers like one.
+const LABELS: [&str; 14] = [
     "app.kubernetes.io/name=prometheus",
     "app=kube-prometheus-stack-prometheus",
     "app=prometheus,component=server",
@@ -24,9 +33,12 @@ const LABELS: [&str; 12] = [
     "app=rancher-monitoring-prometheus",
     "app=prometheus-prometheus",
     "app=stack-prometheus",
+    "operated-prometheus=true",
     "app.kubernetes.io/name=thanos-query",
+    "app.kubernetes.io/name=thanos,app.kubernetes.io/component=query",
     "app=thanos-query",
     "app.kubernetes.io/name=victoria-metrics-single",
+    "app.kubernetes.io/name=vmsingle",
 ];
 
 /// What was found.
@@ -40,60 +52,101 @@ pub enum Found {
     Denied(String),
 }
 
-/// Looks for a Service, where and how the configuration says.
-pub async fn discover(client: &Client, chosen: &Chosen) -> Result<Found, Fault> {
+/// Looks for a Service, where and how the configuration says. Who may not list those of every
+/// namespace looks into `scope`.
+pub async fn discover(
+    client: &Client,
+    chosen: &Chosen,
+    scope: Option<&str>,
+) -> Result<Found, Fault> {
     if let (Some(namespace), Some(name)) = (&chosen.namespace, &chosen.name) {
-        let port = chosen.port.as_deref().unwrap_or("9090");
-        return Ok(Found::One(endpoint(
-            client,
-            namespace,
-            name,
-            port,
-            chosen.scheme,
-        )));
+        let port = match &chosen.port {
+            Some(port) => port.clone(),
+            None => port_of(client, namespace, name).await?,
+        };
+        let endpoint = endpoint(client, namespace, name, &port, chosen.scheme);
+        return Ok(Found::One(endpoint));
     }
-    let api: Api<Service> = match &chosen.namespace {
+    let listed = match list(client, chosen, chosen.namespace.as_deref()).await {
+        Err(fault) if is_forbidden(&fault) && chosen.namespace.is_none() && scope.is_some() => {
+            match list(client, chosen, scope).await {
+                Ok(services) if !services.is_empty() => Ok(services),
+                _ => Err(fault),
+            }
+        }
+        listed => listed,
+    };
+    match listed {
+        Ok(services) => Ok(choose(client, &services, chosen)),
+        Err(fault) if is_forbidden(&fault) => {
+            let rule = fault.rule.map(|rule| rule.to_string());
+            Ok(Found::Denied(rule.unwrap_or_else(|| "list services".into())))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+fn is_forbidden(fault: &Fault) -> bool {
+    fault.kind == FaultKind::Forbidden
+}
+
+/// Services that carry the labels, or the wanted name.
+async fn list(
+    client: &Client,
+    chosen: &Chosen,
+    namespace: Option<&str>,
+) -> Result<Vec<Service>, Fault> {
+    let api: Api<Service> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
-    let what = "looking for a Prometheus";
-    let listed = within(LIMIT, what, api.list(&ListParams::default().limit(2000))).await;
-    let services = match listed {
-        Ok(services) => services,
-        Err(fault) if fault.kind == FaultKind::Forbidden => {
-            let rule = fault
-                .rule
-                .map_or_else(|| "list services".to_owned(), |r| r.to_string());
-            return Ok(Found::Denied(rule));
-        }
-        Err(fault) => return Err(fault),
+    let all = ListParams::default().limit(500);
+    let asked: Vec<ListParams> = match &chosen.name {
+        Some(name) => vec![all.fields(&format!("metadata.name={name}"))],
+        None => SELECTORS.map(|labels| all.clone().labels(labels)).into(),
     };
-    let mut found: Vec<(String, String, String)> = Vec::new();
-    for label in LABELS {
-        for service in &services {
-            let fits = match &chosen.name {
-                Some(name) => service.metadata.name.as_ref() == Some(name),
-                None => has(service, label),
-            };
-            let (Some(namespace), Some(name)) =
-                (&service.metadata.namespace, &service.metadata.name)
-            else {
-                continue;
-            };
-            let known = found.iter().any(|(ns, n, _)| ns == namespace && n == name);
-            if fits
-                && !known
-                && let Some(port) = port(service, chosen.port.as_deref())
-            {
-                found.push((namespace.clone(), name.clone(), port));
-            }
-        }
+    let what = "looking for a Prometheus";
+    let answers = try_join_all(asked.into_iter().map(|params| {
+        let api = api.clone();
+        async move { within(LIMIT, what, api.list(&params)).await }
+    }));
+    Ok(answers.await?.into_iter().flatten().collect())
+}
+
+/// Reads which port a Service has; without the right to read it, the usual one is meant.
+async fn port_of(client: &Client, namespace: &str, name: &str) -> Result<String, Fault> {
+    let api: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let what = format!("reading service {namespace}/{name}");
+    let usual = || "9090".to_owned();
+    match within(LIMIT, &what, api.get(name)).await {
+        Ok(service) => Ok(port(&service, None).unwrap_or_else(usual)),
+        Err(fault) if is_forbidden(&fault) => Ok(usual()),
+        Err(fault) => Err(fault.with_next("check [metrics.service] in the configuration")),
     }
-    // `prometheus-operated` is the headless face of the Service beside it.
-    if found.len() > 1 {
-        found.retain(|(_, name, _)| name != "prometheus-operated");
-    }
-    Ok(match found.as_slice() {
+}
+
+/// One is taken, several are asked about.
+fn choose(client: &Client, services: &[Service], chosen: &Chosen) -> Found {
+    let mut found: Vec<(&str, &str, String)> = services
+        .iter()
+        .filter(|service| chosen.name.is_some() || LABELS.iter().any(|label| has(service, label)))
+        .filter_map(|service| {
+            let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+            let port = port(service, chosen.port.as_deref())?;
+            Some((namespace.as_deref()?, name.as_deref()?, port))
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    // The operator's headless Service is another face of the one beside it.
+    let beside = |namespace: &str| found.iter().filter(|(ns, _, _)| *ns == namespace).count() > 1;
+    let faces: Vec<&str> = found
+        .iter()
+        .filter(|(ns, name, _)| *name == "prometheus-operated" && beside(ns))
+        .map(|(ns, _, _)| *ns)
+        .collect();
+    found.retain(|(ns, name, _)| *name != "prometheus-operated" || !faces.contains(ns));
+    match found.as_slice() {
         [] => Found::Nothing,
         [(namespace, name, port)] => {
             Found::One(endpoint(client, namespace, name, port, chosen.scheme))
@@ -103,7 +156,7 @@ pub async fn discover(client: &Client, chosen: &Chosen) -> Result<Found, Fault> 
                 .map(|(ns, n, p)| format!("{ns}/{n}:{p}"))
                 .collect(),
         ),
-    })
+    }
 }
 
 /// The endpoint of a candidate that was chosen by its name.

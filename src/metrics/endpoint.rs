@@ -65,9 +65,11 @@ impl Endpoint {
             if let Some(file) = &credential.ca_file {
                 let bytes = std::fs::read(file)
                     .with_context(|| format!("reading the certificate {}", file.display()))?;
-                let certificate = reqwest::Certificate::from_pem(&bytes)
+                let bundle = reqwest::Certificate::from_pem_bundle(&bytes)
                     .with_context(|| format!("reading the certificate {}", file.display()))?;
-                client = client.add_root_certificate(certificate);
+                for certificate in bundle {
+                    client = client.add_root_certificate(certificate);
+                }
             }
         }
         let client = client
@@ -137,10 +139,13 @@ impl Endpoint {
                     let response = sent.map_err(|error| Fault::of(&error, &what))?;
                     let status = response.status();
                     let body = http_body_util::Limited::new(response.into_body(), LARGEST);
-                    let body = body
-                        .collect()
-                        .await
-                        .map_err(|error| Fault::of_error(&*error, &what))?;
+                    let body = body.collect().await.map_err(|error| {
+                        if error.is::<http_body_util::LengthLimitError>() {
+                            too_large(&what)
+                        } else {
+                            Fault::of_error(&*error, &what)
+                        }
+                    })?;
                     answer::read(status, &body.to_bytes(), &what)
                 }
                 Self::Url { client, base, .. } => {
@@ -153,10 +158,19 @@ impl Endpoint {
                         .body(form);
                     let request = self.sign(request).await?;
                     let sent = request.send().await;
-                    let response = sent.map_err(|error| of_reqwest(error, &what))?;
+                    let mut response = sent.map_err(|error| of_reqwest(error, &what))?;
                     let status = response.status();
-                    let body = response.bytes().await;
-                    let body = body.map_err(|error| of_reqwest(error, &what))?;
+                    let mut body = Vec::new();
+                    while let Some(part) = response
+                        .chunk()
+                        .await
+                        .map_err(|error| of_reqwest(error, &what))?
+                    {
+                        body.extend_from_slice(&part);
+                        if body.len() > LARGEST {
+                            return Err(too_large(&what));
+                        }
+                    }
                     answer::read(status, &body, &what)
                 }
             }
@@ -207,6 +221,15 @@ fn not_a_secret(file: &Path) -> Fault {
         FaultKind::Other,
         format!("{} cannot be read as a credential", file.display()),
         "check [metrics.credentials]",
+    )
+}
+
+fn too_large(what: &str) -> Fault {
+    let most = LARGEST / 1024 / 1024;
+    Fault::new(
+        FaultKind::Garbage,
+        format!("{what}: the answer is larger than {most} MiB"),
+        "look at one namespace, or check metrics.prometheus",
     )
 }
 

@@ -58,10 +58,11 @@ pub(super) async fn read(
         .body(Vec::new())
         .map_err(|error| Fault::of_error(&error, what))?;
     let list: List = within(limit, what, client.request(request)).await?;
-    Ok(list.items.into_iter().map(usage).collect())
+    Ok(list.items.into_iter().filter_map(usage).collect())
 }
 
-fn usage(pod: PodMetrics) -> (ObjectKey, Usage) {
+/// What nobody says the time of cannot be dated, and is no sample.
+fn usage(pod: PodMetrics) -> Option<(ObjectKey, Usage)> {
     let sum = |of: &dyn Fn(&Container) -> Option<&String>| -> Option<f64> {
         let parts: Option<Vec<f64>> = pod
             .containers
@@ -75,14 +76,12 @@ fn usage(pod: PodMetrics) -> (ObjectKey, Usage) {
         memory: sum(&|c| c.usage.memory.as_ref()),
         throttled: None,
         restarts: None,
-        at: pod.timestamp.unwrap_or(Timestamp::UNIX_EPOCH),
+        at: pod.timestamp?,
         source: Source::MetricsServer,
         fresh: true,
     };
-    (
-        ObjectKey::new(pod.metadata.namespace, pod.metadata.name),
-        usage,
-    )
+    let key = ObjectKey::new(pod.metadata.namespace, pod.metadata.name);
+    Some((key, usage))
 }
 
 #[cfg(test)]
@@ -93,7 +92,8 @@ mod tests {
     fn containers_are_added_up_and_an_unknown_one_makes_the_sum_unknown() {
         let json = r#"{"metadata":{"name":"p","namespace":"n"},"timestamp":"2026-01-01T00:00:00Z",
             "containers":[{"usage":{"cpu":"250m","memory":"1Mi"}},{"usage":{"cpu":"1","memory":null}}]}"#;
-        let (key, usage) = usage(serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}")));
+        let pod = serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}"));
+        let (key, usage) = usage(pod).unwrap();
         assert_eq!(key.to_string(), "n/p");
         assert_eq!(usage.cpu, Some(1.25));
         assert_eq!(usage.memory, None);

@@ -1,30 +1,34 @@
-//! Asks for everything once an interval. What fails makes the samples stale with the reason, and
-//! comes back by itself.
+//! Asks for everything once an interval. What fails makes the samples stale with the reason, is
+//! asked less and less often, and comes back by itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
 use kube::Client;
 use strum::IntoEnumIterator as _;
 use tokio::sync::{mpsc, watch};
 
-use super::answer;
 use super::discover::Found;
 use super::endpoint::Endpoint;
 use super::fallback;
-use super::queries::Query;
+use super::queries::{Past, Query};
+use super::samples::Answers;
 use crate::cluster::fault::{Fault, FaultKind};
 use crate::config::Config;
 use crate::domain::key::{ObjectKey, Text};
-use crate::domain::metric::{Disk, Forecast, MetricsChange, MetricsState, Source, Usage};
+use crate::domain::metric::{MetricsChange, MetricsState, Source};
 
 /// Every so many rounds the forecast is asked for: it looks hours back and changes slowly.
-const FORECAST_EVERY: u32 = 4;
-/// A forecast beyond this says nothing.
-const FARTHEST: f64 = 5.0 * 365.0 * 86_400.0;
+const FORECAST_EVERY: u32 = 8;
+/// Every so many rounds a Prometheus is looked for where there was none.
+const LOOK_EVERY: u32 = 8;
+/// Queries of one round that are asked at a time; others want their answers, too.
+const AT_ONCE: usize = 4;
+/// Between two attempts, however often it failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// What to ask and where.
 #[derive(Clone)]
@@ -33,6 +37,32 @@ pub struct Settings {
     pub client: Client,
     /// `None` = all namespaces.
     pub namespace: Option<String>,
+    /// Where a Prometheus was found, for everybody who asks with these settings.
+    known: Arc<watch::Sender<Option<Endpoint>>>,
+}
+
+impl Settings {
+    pub fn new(config: Arc<Config>, client: Client, namespace: Option<String>) -> Self {
+        Self {
+            config,
+            client,
+            namespace,
+            known: Arc::new(watch::Sender::new(None)),
+        }
+    }
+
+    /// Looks for it anew the next time.
+    pub fn forget_endpoint(&self) {
+        self.known.send_replace(None);
+    }
+
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        self.known.borrow().clone()
+    }
+
+    pub(super) fn remember_endpoint(&self, endpoint: Endpoint) {
+        self.known.send_replace(Some(endpoint));
+    }
 }
 
 /// One reader of figures.
@@ -41,12 +71,24 @@ pub struct Poll {
     changes: mpsc::Sender<MetricsChange>,
     /// Which of several candidates somebody chose.
     chosen: watch::Receiver<Option<String>>,
-    endpoint: Option<Endpoint>,
     round: u32,
-    forecasts: HashMap<ObjectKey, f64>,
-    /// Points and changes of capacity of the last forecast's past.
-    conditions: HashMap<ObjectKey, (f64, f64)>,
+    nobody: Option<Nobody>,
+    /// Of the last round that asked for it: bytes a second by which free space shrinks.
+    shrinking: HashMap<ObjectKey, f64>,
+    /// Why there is no forecast.
+    no_forecast: Option<String>,
     last_good: Option<Timestamp>,
+    failing_since: Option<Timestamp>,
+    failures: u32,
+}
+
+/// Why no Prometheus can be asked.
+struct Nobody {
+    why: String,
+    /// The right that is missing, when that is the reason.
+    rule: Option<String>,
+    /// Rounds until it is looked for again.
+    rounds: u32,
 }
 
 /// What one round came to.
@@ -67,11 +109,13 @@ impl Poll {
             settings,
             changes,
             chosen,
-            endpoint: None,
             round: 0,
-            forecasts: HashMap::new(),
-            conditions: HashMap::new(),
+            nobody: None,
+            shrinking: HashMap::new(),
+            no_forecast: None,
             last_good: None,
+            failing_since: None,
+            failures: 0,
         }
     }
 
@@ -86,14 +130,29 @@ impl Poll {
         let interval = self.settings.config.metrics.interval;
         loop {
             let pause = match self.once().await? {
+                Round::Good(_) => interval,
                 Round::Idle(_) => interval * 4,
-                Round::Good(_) | Round::Failed(_) => interval,
+                Round::Failed(fault) => {
+                    let asked = fault.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
+                    pause(interval, self.failures).max(asked)
+                }
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                Ok(()) = self.chosen.changed() => self.endpoint = None,
+                Ok(()) = self.chosen.changed() => self.start_anew(),
+                () = self.changes.closed() => return None,
             }
         }
+    }
+
+    /// Another Prometheus: nothing of the one before counts.
+    fn start_anew(&mut self) {
+        self.settings.forget_endpoint();
+        self.round = 0;
+        self.nobody = None;
+        self.shrinking.clear();
+        self.no_forecast = None;
+        self.failures = 0;
     }
 
     /// One full round, for a look that happens once.
@@ -106,25 +165,25 @@ impl Poll {
     async fn once(&mut self) -> Option<Round> {
         let round = self.ask().await?;
         let state = match &round {
-            Round::Good(state) => {
-                self.last_good = Some(Timestamp::now());
+            Round::Good(state) | Round::Idle(state) => {
+                if let MetricsState::Live { at, .. } = state {
+                    self.last_good = Some(*at);
+                }
+                self.failing_since = None;
+                self.failures = 0;
                 state.clone()
             }
-            Round::Idle(state) => state.clone(),
             Round::Failed(fault) => {
                 tracing::warn!(%fault, "no figures");
+                self.failures = self.failures.saturating_add(1);
+                let since = *self.failing_since.get_or_insert_with(Timestamp::now);
                 if self.settings.config.metrics.prometheus.is_none() {
                     // It may have moved.
-                    self.endpoint = None;
+                    self.settings.forget_endpoint();
                 }
-                match (&fault.kind, &fault.rule) {
-                    (FaultKind::Forbidden, Some(rule)) => MetricsState::Denied {
-                        rule: rule.to_string().into(),
-                    },
-                    _ => MetricsState::Stale {
-                        since: self.last_good.unwrap_or_else(Timestamp::now),
-                        why: fault.sentence.as_str().into(),
-                    },
+                MetricsState::Stale {
+                    since: self.last_good.unwrap_or(since),
+                    why: fault.sentence.as_str().into(),
                 }
             }
         };
@@ -142,48 +201,86 @@ impl Poll {
                 why: "metrics.enabled is false".into(),
             }));
         }
-        if self.endpoint.is_none() {
-            let candidate = self.chosen.borrow().clone();
-            match super::locate(&self.settings, candidate.as_deref()).await {
-                Ok(Found::One(endpoint)) => {
-                    tracing::info!(prometheus = endpoint.name(), "figures come from here");
-                    self.endpoint = Some(endpoint);
-                }
-                Ok(Found::Several(candidates)) => {
-                    return Some(Round::Idle(MetricsState::Choose {
-                        candidates: candidates.into_iter().map(Text::from).collect(),
-                    }));
-                }
-                Ok(Found::Nothing) => return self.fall_back("no Prometheus was found").await,
-                Ok(Found::Denied(rule)) => {
-                    let why = format!("no Prometheus may be looked for (missing: {rule})");
-                    return self.fall_back(&why).await;
-                }
-                Err(fault) => return Some(Round::Failed(fault)),
+        if let Some(nobody) = &mut self.nobody
+            && nobody.rounds > 0
+        {
+            nobody.rounds -= 1;
+            return self.fall_back().await;
+        }
+        let candidate = self.chosen.borrow().clone();
+        let endpoint = match super::locate(&self.settings, candidate.as_deref()).await {
+            Ok(Found::One(endpoint)) => endpoint,
+            Ok(Found::Several(candidates)) => {
+                return Some(Round::Idle(MetricsState::Choose {
+                    candidates: candidates.into_iter().map(Text::from).collect(),
+                }));
+            }
+            Ok(Found::Nothing) => {
+                return self.without("no Prometheus was found".into(), None).await;
+            }
+            Ok(Found::Denied(rule)) => {
+                let why = format!("no Prometheus may be looked for (missing: {rule})");
+                return self.without(why, Some(rule)).await;
+            }
+            Err(fault) => return Some(Round::Failed(fault)),
+        };
+        match self.read(&endpoint).await? {
+            // The API server does not let us through; Prometheus itself names no rule.
+            Round::Failed(Fault {
+                kind: FaultKind::Forbidden,
+                rule: Some(rule),
+                ..
+            }) => {
+                let why = format!("{} may not be asked (missing: {rule})", endpoint.name());
+                self.without(why, Some(rule.to_string())).await
+            }
+            round => {
+                self.nobody = None;
+                Some(round)
             }
         }
-        let endpoint = self.endpoint.clone()?;
-        self.read(&endpoint).await
+    }
+
+    async fn without(&mut self, why: String, rule: Option<String>) -> Option<Round> {
+        tracing::info!(why, "figures come from metrics.k8s.io, if at all");
+        self.nobody = Some(Nobody {
+            why,
+            rule,
+            rounds: LOOK_EVERY - 1,
+        });
+        self.fall_back().await
     }
 
     /// CPU and memory from metrics.k8s.io. That it is missing, too, is said with the first reason.
-    async fn fall_back(&self, why: &str) -> Option<Round> {
+    async fn fall_back(&mut self) -> Option<Round> {
+        let Nobody { why, rule, .. } = self.nobody.as_ref()?;
         let namespace = self.settings.namespace.as_deref();
         let limit = self.settings.config.metrics.timeout;
         match fallback::read(&self.settings.client, namespace, limit).await {
             Ok(usages) => {
+                let partial = Some(format!("{why}; disks are not known").into());
                 let disks = Vec::new();
                 self.tell(MetricsChange::Round { disks, usages }).await?;
                 Some(Round::Good(MetricsState::Live {
                     at: Timestamp::now(),
                     source: Source::MetricsServer,
-                    partial: Some(format!("{why}; disks are not known").into()),
+                    partial,
                 }))
             }
             Err(fault) if matches!(fault.kind, FaultKind::NotFound | FaultKind::Forbidden) => {
-                Some(Round::Idle(MetricsState::Off {
-                    why: format!("{why}, and no metrics.k8s.io").into(),
-                }))
+                let state = match rule {
+                    Some(rule) => MetricsState::Denied {
+                        rule: rule.as_str().into(),
+                    },
+                    None => MetricsState::Off {
+                        why: format!("{why}, and no metrics.k8s.io").into(),
+                    },
+                };
+                // A pause is long enough.
+                if let Some(nobody) = &mut self.nobody {
+                    nobody.rounds = 0;
+                }
+                Some(Round::Idle(state))
             }
             Err(fault) => Some(Round::Failed(fault)),
         }
@@ -191,194 +288,98 @@ impl Poll {
 
     async fn read(&mut self, endpoint: &Endpoint) -> Option<Round> {
         let metrics = &self.settings.config.metrics;
-        let (limit, past) = (metrics.timeout, metrics.forecast_window);
-        let past = Duration::try_from(past).unwrap_or(Duration::from_secs(6 * 3600));
+        let (limit, stale_after) = (metrics.timeout, metrics.stale_after);
+        let past = Past {
+            window: Duration::try_from(metrics.forecast_window).unwrap_or_default(),
+            points: metrics.forecast_points,
+        };
         let forecast = self.round.is_multiple_of(FORECAST_EVERY);
-        self.round = self.round.wrapping_add(1);
         let namespace = self.settings.namespace.as_deref();
-        let queries = Query::iter().filter(|q| forecast || !q.is_forecast());
-        let answers = join_all(queries.map(|query| async move {
-            let text = query.text(namespace, past);
-            (query, endpoint.query(&text, limit).await)
-        }));
-        let mut values: HashMap<Query, Values> = HashMap::new();
-        let mut partial: Option<String> = None;
-        let mut fault = None;
-        for (query, answered) in answers.await {
+        let asked = Query::iter().filter(|query| forecast || !query.is_forecast());
+        let mut asked = stream::iter(asked)
+            .map(|query| async move {
+                let text = query.text(namespace, past);
+                (query, endpoint.query(&text, limit).await)
+            })
+            .buffered(AT_ONCE);
+        let mut answers = Answers::default();
+        let mut partial = None;
+        let mut failed: Vec<(Query, Fault)> = Vec::new();
+        while let Some((query, answered)) = asked.next().await {
             match answered {
                 Ok(answer) => {
                     partial = partial.or(answer.partial);
-                    values.insert(query, Values::of(answer::vector(answer.data)));
+                    answers.insert(query, answer.data);
                 }
-                Err(failed) => {
-                    let name: &str = query.into();
-                    partial = partial.or_else(|| Some(format!("{name}: {}", failed.sentence)));
-                    fault = Some(failed);
-                }
+                Err(fault) => failed.push((query, fault)),
+            }
+            // Whoever answers none of the first is not asked for the rest.
+            if answers.is_empty() && failed.len() == AT_ONCE {
+                break;
             }
         }
+        drop(asked);
         // When nothing at all was answered, nobody is there.
-        if values.is_empty() {
-            return fault.map(Round::Failed);
+        if answers.is_empty() {
+            return failed.pop().map(|(_, fault)| Round::Failed(fault));
         }
+        self.round = self.round.wrapping_add(1);
         if forecast {
-            self.remember_forecast(&mut values);
+            self.shrinking = answers.shrinking();
+            self.no_forecast = gap(&failed, Query::is_forecast);
         }
-        let (disks, usages) = (self.disks(&mut values), usages(&mut values));
+        let at = answers.at().unwrap_or_else(Timestamp::now);
+        let disks = answers.disks(&self.shrinking, stale_after);
+        let usages = answers.usages();
+        let partial = gap(&failed, |query| !query.is_forecast())
+            .or_else(|| self.no_forecast.clone())
+            .or(partial);
         self.tell(MetricsChange::Round { disks, usages }).await?;
         Some(Round::Good(MetricsState::Live {
-            at: Timestamp::now(),
+            at,
             source: Source::Prometheus,
             partial: partial.map(Text::from),
         }))
     }
-
-    fn remember_forecast(&mut self, values: &mut HashMap<Query, Values>) {
-        let mut take = |query| values.remove(&query).map(|v| v.0).unwrap_or_default();
-        let (shrinking, points, resizes) = (
-            take(Query::Shrinking),
-            take(Query::Points),
-            take(Query::Resizes),
-        );
-        self.forecasts = shrinking.into_iter().map(|(k, (_, v))| (k, v)).collect();
-        self.conditions = points
-            .into_iter()
-            .filter_map(|(key, (_, points))| {
-                let (_, resizes) = resizes.get(&key)?;
-                Some((key, (points, *resizes)))
-            })
-            .collect();
-    }
-
-    fn disks(&self, values: &mut HashMap<Query, Values>) -> Vec<(ObjectKey, Disk)> {
-        let mut take = |query| values.remove(&query).map(|v| v.0).unwrap_or_default();
-        let (available, capacity) = (take(Query::Available), take(Query::Capacity));
-        let (used, inodes, read_at) = (take(Query::Used), take(Query::Inodes), take(Query::ReadAt));
-        let least = f64::from(self.settings.config.metrics.forecast_points);
-        available
-            .into_iter()
-            .filter_map(|(key, (asked, available))| {
-                let (_, capacity) = *capacity.get(&key)?;
-                let at = read_at.get(&key).and_then(|(_, at)| answer::moment(*at));
-                let full_in = forecast(
-                    available,
-                    self.forecasts.get(&key).copied(),
-                    self.conditions.get(&key).copied(),
-                    least,
-                );
-                let disk = Disk {
-                    capacity,
-                    available,
-                    used: used
-                        .get(&key)
-                        .map_or(capacity - available, |(_, used)| *used),
-                    inodes: inodes.get(&key).map(|(_, share)| *share),
-                    full_in,
-                    at: at.unwrap_or(asked),
-                    source: Source::Prometheus,
-                    fresh: true,
-                };
-                Some((key, disk))
-            })
-            .collect()
-    }
 }
 
-/// When the disk is full at this rate: only with enough points and no resize among them.
-fn forecast(
-    available: f64,
-    shrinking: Option<f64>,
-    conditions: Option<(f64, f64)>,
-    least: f64,
-) -> Forecast {
-    match (shrinking, conditions) {
-        (Some(rate), Some((points, resizes))) if points >= least && resizes == 0.0 => {
-            let left = available / rate;
-            if rate > 0.0 && left < FARTHEST {
-                Forecast::In(SignedDuration::try_from_secs_f64(left).unwrap_or_default())
-            } else {
-                Forecast::Never
-            }
-        }
-        _ => Forecast::Unknown,
-    }
+/// Which of these queries failed, and why the first did.
+fn gap(failed: &[(Query, Fault)], of: impl Fn(Query) -> bool) -> Option<String> {
+    let failed: Vec<_> = failed.iter().filter(|(query, _)| of(*query)).collect();
+    let (_, first) = failed.first()?;
+    let names: Vec<&str> = failed.iter().map(|(query, _)| (*query).into()).collect();
+    Some(format!("{}: {}", names.join(", "), first.sentence))
 }
 
-fn usages(values: &mut HashMap<Query, Values>) -> Vec<(ObjectKey, Usage)> {
-    let mut take = |query| values.remove(&query).map(|v| v.0).unwrap_or_default();
-    let (cpu, memory) = (take(Query::Cpu), take(Query::Memory));
-    let (throttled, restarts) = (take(Query::Throttled), take(Query::Restarts));
-    let mut at: HashMap<ObjectKey, Timestamp> = HashMap::new();
-    for (key, (when, _)) in cpu.iter().chain(&memory) {
-        at.insert(key.clone(), *when);
-    }
-    let of = |map: &HashMap<ObjectKey, (Timestamp, f64)>, key: &ObjectKey| {
-        map.get(key).map(|(_, value)| *value)
-    };
-    at.into_iter()
-        .map(|(key, at)| {
-            let usage = Usage {
-                cpu: of(&cpu, &key),
-                memory: of(&memory, &key),
-                throttled: of(&throttled, &key),
-                restarts: of(&restarts, &key),
-                at,
-                source: Source::Prometheus,
-                fresh: true,
-            };
-            (key, usage)
-        })
-        .collect()
-}
-
-/// The values of one query by claim or pod.
-struct Values(HashMap<ObjectKey, (Timestamp, f64)>);
-
-impl Values {
-    fn of(vector: Vec<(HashMap<String, String>, Timestamp, f64)>) -> Self {
-        let keyed = vector.into_iter().filter_map(|(labels, at, value)| {
-            let name = labels
-                .get("persistentvolumeclaim")
-                .or_else(|| labels.get("pod"))?;
-            let namespace = labels.get("namespace")?;
-            Some((
-                ObjectKey::new(namespace.as_str(), name.as_str()),
-                (at, value),
-            ))
-        });
-        Self(keyed.collect())
-    }
+/// Until the next attempt after so many failures in a row.
+fn pause(interval: Duration, failures: u32) -> Duration {
+    let doubled = interval.saturating_mul(1 << failures.saturating_sub(1).min(6));
+    doubled.min(LONGEST_PAUSE.max(interval))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    const LEAST: f64 = 60.0;
-
-    proptest! {
-        #[test]
-        fn no_forecast_without_enough_points_or_across_a_resize(
-            available in 0.0..1e12, rate in -1e9..1e9, points in 0.0..59.9, resizes in 1.0..5.0,
-        ) {
-            let too_few = forecast(available, Some(rate), Some((points, 0.0)), LEAST);
-            prop_assert_eq!(too_few, Forecast::Unknown);
-            let resized = forecast(available, Some(rate), Some((500.0, resizes)), LEAST);
-            prop_assert_eq!(resized, Forecast::Unknown);
-            prop_assert_eq!(forecast(available, Some(rate), None, LEAST), Forecast::Unknown);
-        }
-
-        #[test]
-        fn a_disk_that_does_not_fill_never_fills(available in 0.0..1e12, rate in -1e9..0.0) {
-            let left = forecast(available, Some(rate), Some((500.0, 0.0)), LEAST);
-            prop_assert_eq!(left, Forecast::Never);
-        }
+    #[test]
+    fn who_does_not_answer_is_asked_less_and_less_often_but_always_again() {
+        let seconds = |interval, failures| pause(Duration::from_secs(interval), failures).as_secs();
+        let pauses: Vec<u64> = (1..7).map(|failures| seconds(15, failures)).collect();
+        assert_eq!(pauses, [15, 30, 60, 120, 120, 120]);
+        assert_eq!(seconds(15, u32::MAX), 120);
+        assert_eq!(seconds(600, 5), 600);
     }
 
     #[test]
-    fn what_is_left_over_the_rate_is_the_time() {
-        let left = forecast(7200.0, Some(2.0), Some((60.0, 0.0)), LEAST);
-        assert_eq!(left, Forecast::In(SignedDuration::from_hours(1)));
+    fn what_failed_is_named_with_the_first_reason() {
+        let fault = |text: &str| Fault::new(FaultKind::Other, text, "");
+        let failed = [
+            (Query::Used, fault("one")),
+            (Query::Shrinking, fault("two")),
+            (Query::Restarts, fault("three")),
+        ];
+        let told = gap(&failed, |query| !query.is_forecast());
+        assert_eq!(told.as_deref(), Some("used, restarts: one"));
+        assert_eq!(gap(&failed[..1], Query::is_forecast), None);
     }
 }

@@ -18,23 +18,37 @@ pub(super) enum Query {
     Memory,
     Throttled,
     Restarts,
-    /// Bytes a second by which the free space shrinks.
+    /// Bytes a second by which the free space shrinks; only where the past allows a forecast.
     Shrinking,
-    /// Points within the forecast's past.
-    Points,
-    /// Changes of the capacity within it: a resize, after which the past says nothing.
-    Resizes,
+}
+
+/// From what a forecast is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past {
+    pub(super) window: Duration,
+    /// Not from fewer points than these.
+    pub(super) points: u32,
+}
+
+impl Past {
+    /// Points must reach back this far: with a short scrape interval many are there in minutes.
+    fn reach(self) -> u64 {
+        self.seconds() / 6
+    }
+
+    fn seconds(self) -> u64 {
+        self.window.as_secs().max(60)
+    }
 }
 
 impl Query {
     /// Slow to change and dear to compute: asked every few rounds.
     pub(super) const fn is_forecast(self) -> bool {
-        matches!(self, Self::Shrinking | Self::Points | Self::Resizes)
+        matches!(self, Self::Shrinking)
     }
 
     /// PromQL over one namespace, or all.
-    pub(super) fn text(self, namespace: Option<&str>, past: Duration) -> String {
-        let past = past.as_secs().max(60);
+    pub(super) fn text(self, namespace: Option<&str>, past: Past) -> String {
         let claims = "namespace,persistentvolumeclaim";
         let of = |name: &str| format!("kubelet_volume_stats_{name}{}", matcher(namespace, ""));
         let container = matcher(namespace, r#"container!="",container!="POD""#);
@@ -54,7 +68,11 @@ impl Query {
                 "sum by (namespace,pod) (rate(container_cpu_usage_seconds_total{container}[5m]))"
             ),
             Self::Memory => {
-                format!("sum by (namespace,pod) (container_memory_working_set_bytes{container})")
+                // Once for each container: after a move both nodes have it for some minutes.
+                format!(
+                    "sum by (namespace,pod) (max by (namespace,pod,container) \
+                     (container_memory_working_set_bytes{container}))"
+                )
             }
             Self::Throttled => format!(
                 "sum by (namespace,pod) (increase(container_cpu_cfs_throttled_periods_total{container}[5m])) \
@@ -64,9 +82,18 @@ impl Query {
                 "sum by (namespace,pod) (increase(kube_pod_container_status_restarts_total{}[1h]))",
                 matcher(namespace, "")
             ),
-            Self::Shrinking => format!("max by ({claims}) (-deriv({available}[{past}s]))"),
-            Self::Points => format!("max by ({claims}) (count_over_time({available}[{past}s]))"),
-            Self::Resizes => format!("max by ({claims}) (changes({capacity}[{past}s]))"),
+            // Each series by itself: what another node reported before a move is no past of this
+            // one. It must be alive, long and dense enough, and without a resize inside.
+            Self::Shrinking => {
+                let (window, reach, least) = (past.seconds(), past.reach(), past.points);
+                let before = window - reach;
+                format!(
+                    "max by ({claims}) (-deriv({available}[{window}s]) and {available} \
+                     and (count_over_time({available}[{window}s]) >= {least}) \
+                     and (count_over_time({available}[{before}s] offset {reach}s) > 0) \
+                     and (changes({capacity}[{window}s]) == 0))"
+                )
+            }
         }
     }
 }
@@ -87,7 +114,7 @@ pub(super) fn cpu_of_pod(namespace: &str, pod: &str, step: Duration) -> String {
 
 pub(super) fn memory_of_pod(namespace: &str, pod: &str) -> String {
     let matcher = matcher(Some(namespace), &of_pod(pod));
-    format!("sum(container_memory_working_set_bytes{matcher})")
+    format!("sum(max by (container) (container_memory_working_set_bytes{matcher}))")
 }
 
 fn of_pod(pod: &str) -> String {
@@ -118,6 +145,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strum::IntoEnumIterator as _;
 
     #[test]
     fn a_name_cannot_change_the_query() {
@@ -130,7 +158,13 @@ mod tests {
 
     #[test]
     fn all_namespaces_have_no_empty_matcher() {
-        let query = Query::Available.text(None, Duration::from_secs(3600));
-        assert!(!query.contains("{}"), "{query}");
+        let past = Past {
+            window: Duration::from_secs(3600),
+            points: 60,
+        };
+        for query in Query::iter() {
+            let text = query.text(None, past);
+            assert!(!text.contains("{}") && !text.contains("{,"), "{text}");
+        }
     }
 }

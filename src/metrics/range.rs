@@ -1,5 +1,6 @@
 //! Values over time, for charts. A point that is missing is a gap.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -45,7 +46,7 @@ pub struct Wanted {
 
 /// Asks for every line of a chart. The first fault counts when no line at all was answered.
 pub async fn range(endpoint: &Endpoint, wanted: &Wanted) -> Result<Vec<Series>, Fault> {
-    let step = Duration::from_secs((wanted.back.as_secs() / POINTS).max(15));
+    let step = step_of(wanted.back);
     let mut asked: Vec<(String, Measure, String)> = wanted
         .claims
         .iter()
@@ -86,44 +87,86 @@ pub async fn range(endpoint: &Endpoint, wanted: &Wanted) -> Result<Vec<Series>, 
     }
 }
 
-/// One point a step, with gaps where nothing was answered.
+fn step_of(back: Duration) -> Duration {
+    Duration::from_secs((back.as_secs() / POINTS).max(15))
+}
+
+/// One point a step, with gaps where nothing was answered. A sample belongs to the nearest step:
+/// some stores move the steps of a question to round times.
 fn points(data: Data, (start, end): (i64, i64), step: Duration) -> Vec<(Timestamp, Option<f64>)> {
     let Data::Matrix(matrix) = data else {
         return Vec::new();
     };
-    let samples: Vec<(i64, f64)> = matrix
-        .iter()
-        .flat_map(RangeVector::samples)
-        .filter(|sample| sample.value().is_finite())
-        .filter_map(|sample| {
-            Some((
-                answer::moment(sample.timestamp())?.as_second(),
-                sample.value(),
-            ))
-        })
-        .collect();
-    if samples.is_empty() {
+    let step = i64::try_from(step.as_secs()).unwrap_or(15).max(1);
+    let mut known: HashMap<i64, f64> = HashMap::new();
+    for sample in matrix.iter().flat_map(RangeVector::samples) {
+        if sample.value().is_finite()
+            && let Some(at) = answer::moment(sample.timestamp())
+        {
+            let slot = (at.as_second() - start + step / 2).div_euclid(step);
+            known.insert(slot, sample.value());
+        }
+    }
+    if known.is_empty() {
         return Vec::new();
     }
-    let step = i64::try_from(step.as_secs()).unwrap_or(15).max(1);
-    let known: std::collections::HashMap<i64, f64> = samples.into_iter().collect();
-    (start..=end)
-        .step_by(usize::try_from(step).unwrap_or(1))
-        .filter_map(|at| Some((Timestamp::from_second(at).ok()?, known.get(&at).copied())))
+    (0..=(end - start) / step)
+        .filter_map(|slot| {
+            let at = Timestamp::from_second(start + slot * step).ok()?;
+            Some((at, known.get(&slot).copied()))
+        })
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use prometheus_http_query::response::PromqlResult;
+
+    fn matrix(values: &str) -> Data {
+        let json = format!(
+            r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{values}]}}]}}"#
+        );
+        let result: PromqlResult = serde_json::from_str(&json).unwrap();
+        result.into_inner().0
+    }
+
+    proptest! {
+        #[test]
+        fn a_chart_has_the_same_few_points_wherever_a_store_puts_its_steps(
+            shift in -20_i64..20, missing in 0_i64..240, back in 3600_i64..8 * 86_400,
+        ) {
+            let (start, end) = (1_700_000_000, 1_700_000_000 + back);
+            let step = step_of(Duration::from_secs(u64::try_from(back).unwrap_or(0)));
+            let seconds = i64::try_from(step.as_secs()).unwrap_or(1);
+            let shift = shift.clamp(-seconds / 2 + 1, seconds / 2 - 1);
+            let values: Vec<String> = (0..=back / seconds)
+                .filter(|slot| *slot != missing)
+                .map(|slot| format!("[{}, \"{slot}\"]", start + slot * seconds + shift))
+                .collect();
+            let points = points(matrix(&values.join(",")), (start, end), step);
+            prop_assert!(points.len() <= 300, "{} points", points.len());
+            for (slot, (_, value)) in (0..).zip(&points) {
+                #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+                let expected = (slot != missing).then_some(slot as f64);
+                prop_assert_eq!(*value, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_point_that_is_no_number_is_a_gap() {
+        let data = matrix(r#"[100,"NaN"],[130,"+Inf"],[160,"3"]"#);
+        let points = points(data, (100, 160), Duration::from_secs(30));
+        let values: Vec<Option<f64>> = points.into_iter().map(|p| p.1).collect();
+        assert_eq!(values, [None, None, Some(3.0)]);
+    }
 
     #[test]
     fn a_missing_point_is_a_gap() {
-        let json =
-            r#"{"resultType":"matrix","result":[{"metric":{},"values":[[100,"1"],[160,"3"]]}]}"#;
-        let data: prometheus_http_query::response::PromqlResult =
-            serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}"));
-        let points = points(data.into_inner().0, (100, 160), Duration::from_secs(30));
+        let data = matrix(r#"[100,"1"],[160,"3"]"#);
+        let points = points(data, (100, 160), Duration::from_secs(30));
         let values: Vec<Option<f64>> = points.into_iter().map(|p| p.1).collect();
         assert_eq!(values, [Some(1.0), None, Some(3.0)]);
     }

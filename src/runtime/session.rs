@@ -49,6 +49,8 @@ struct Reading {
     changes: mpsc::Receiver<Change>,
     beats: mpsc::Receiver<Beat>,
     samples: mpsc::Receiver<MetricsChange>,
+    /// Where they come from.
+    settings: Settings,
     /// Which of several Prometheus services was chosen.
     choice: watch::Sender<Option<String>>,
     _poll: AbortOnDropHandle<()>,
@@ -172,36 +174,34 @@ impl Session {
         );
         let (samples, sampled) = mpsc::channel(SAMPLES);
         let (choice, chosen) = watch::channel(self.candidate.clone());
-        let settings = self.metrics_settings(connection);
-        let poll = Poll::new(settings, samples, chosen);
+        let settings = Settings::new(
+            Arc::clone(&self.config),
+            connection.client.clone(),
+            connection.namespace.namespace().map(str::to_owned),
+        );
+        let poll = Poll::new(settings.clone(), samples, chosen);
         self.reading = Some(Reading {
             _feed: feed,
             changes: changed,
             beats: beaten,
             samples: sampled,
+            settings,
             choice,
             _poll: AbortOnDropHandle::new(tokio::spawn(poll.run())),
         });
     }
 
-    fn metrics_settings(&self, connection: &Connection) -> Settings {
-        Settings {
-            config: Arc::clone(&self.config),
-            client: connection.client.clone(),
-            namespace: connection.namespace.namespace().map(str::to_owned),
-        }
-    }
-
     /// What charts are read with.
     pub(super) fn metrics(&self) -> Option<(Settings, Option<String>)> {
-        let connection = self.connection.as_ref()?;
-        Some((self.metrics_settings(connection), self.candidate.clone()))
+        let reading = self.reading.as_ref()?;
+        Some((reading.settings.clone(), self.candidate.clone()))
     }
 
     /// Takes one of several Prometheus services, as long as the program runs.
     pub(super) fn choose_metrics(&mut self, candidate: String) {
         self.candidate = Some(candidate.clone());
         if let Some(reading) = &self.reading {
+            reading.settings.forget_endpoint();
             reading.choice.send_replace(Some(candidate));
         }
     }
