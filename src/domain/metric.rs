@@ -135,9 +135,10 @@ impl Metrics {
                 }
                 (grow_old(&mut self.disks), grow_old(&mut self.usages))
             }
-            MetricsChange::Round { disks, usages } => {
-                (renew(&mut self.disks, disks), renew(&mut self.usages, usages))
-            }
+            MetricsChange::Round { disks, usages } => (
+                renew(&mut self.disks, disks),
+                renew(&mut self.usages, usages),
+            ),
         };
         let disks = disks.into_iter().map(Sampled::Claim);
         disks.chain(usages.into_iter().map(Sampled::Pod)).collect()
@@ -334,10 +335,7 @@ mod tests {
         assert_eq!(metrics.apply(lost.clone()), [Sampled::Claim(key.clone())]);
         assert_eq!(metrics.disk(&key).map(|d| d.fresh), Some(false));
         assert_eq!(metrics.apply(lost), []);
-        assert_eq!(
-            metrics.apply(round(&[("a", 40.0)])),
-            [Sampled::Claim(key)]
-        );
+        assert_eq!(metrics.apply(round(&[("a", 40.0)])), [Sampled::Claim(key)]);
     }
 
     #[test]

@@ -80,7 +80,9 @@ pub async fn discover(
         Ok(services) => Ok(choose(client, &services, chosen)),
         Err(fault) if is_forbidden(&fault) => {
             let rule = fault.rule.map(|rule| rule.to_string());
-            Ok(Found::Denied(rule.unwrap_or_else(|| "list services".into())))
+            Ok(Found::Denied(
+                rule.unwrap_or_else(|| "list services".into()),
+            ))
         }
         Err(fault) => Err(fault),
     }

@@ -128,8 +128,14 @@ impl Poll {
 
     async fn follow(&mut self) -> Option<()> {
         let interval = self.settings.config.metrics.interval;
+        let changes = self.changes.clone();
         loop {
-            let pause = match self.once().await? {
+            // A round may hang as long as its queries may; whoever left does not wait for it.
+            let round = tokio::select! {
+                () = changes.closed() => return None,
+                round = self.once() => round?,
+            };
+            let pause = match round {
                 Round::Good(_) => interval,
                 Round::Idle(_) => interval * 4,
                 Round::Failed(fault) => {
@@ -140,7 +146,7 @@ impl Poll {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 Ok(()) = self.chosen.changed() => self.start_anew(),
-                () = self.changes.closed() => return None,
+                () = changes.closed() => return None,
             }
         }
     }

@@ -121,8 +121,8 @@ fn points(data: Data, (start, end): (i64, i64), step: Duration) -> Vec<(Timestam
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use prometheus_http_query::response::PromqlResult;
+    use proptest::prelude::*;
 
     fn matrix(values: &str) -> Data {
         let json = format!(

@@ -135,8 +135,8 @@ fn forecast(available: f64, shrinking: Option<f64>) -> Forecast {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use prometheus_http_query::response::PromqlResult;
+    use proptest::prelude::*;
 
     const ASKED: i64 = 1_700_000_000;
 
