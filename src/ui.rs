@@ -5,6 +5,7 @@
 mod cells;
 mod chart;
 mod detail;
+mod footer;
 mod header;
 mod look;
 mod markdown;
@@ -12,6 +13,7 @@ mod modal;
 mod summary;
 mod table;
 mod text;
+mod truth;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +44,7 @@ pub fn draw(model: &Model, look: &Look, frame: &mut Frame<'_>) -> Drawn {
         return model.drawn;
     }
     let (top, rest) = cut_top(area, 2);
-    let (rest, bottom) = cut_bottom(rest, 1);
+    let (rest, bottom) = cut_bottom(rest, footer::height(model));
     header::draw(model, look, frame, top);
     let places = arrange(model, look, rest);
     let mut drawn = Drawn::default();
@@ -56,31 +58,41 @@ pub fn draw(model: &Model, look: &Look, frame: &mut Frame<'_>) -> Drawn {
         drawn.text_rows = shown.0;
         drawn.text_lines = shown.1;
     }
-    header::draw_footer(model, look, frame, bottom);
+    footer::draw(model, look, frame, bottom);
     if let Some(shown) = modal::draw(model, look, frame, area) {
         drawn.text_rows = shown.0;
         drawn.text_lines = shown.1;
     }
-    if look.ascii {
-        spell_in_ascii(frame.buffer_mut());
+    let plain = look.ascii;
+    for cell in &mut frame.buffer_mut().content {
+        make_harmless(cell, plain);
     }
     drawn
 }
 
-/// What is left of other characters: marks of cut text, and names that the cluster gave.
-fn spell_in_ascii(buffer: &mut ratatui::buffer::Buffer) {
-    for cell in &mut buffer.content {
-        if !cell.symbol().is_ascii() {
-            let plain = match cell.symbol() {
-                "…" => "~",
-                "–" | "─" => "-",
-                "×" => "x",
-                "·" => ".",
-                "│" => "|",
-                _ => "?",
-            };
-            cell.set_symbol(plain);
-        }
+/// The last line of defence: whatever a name, a message or a log line brought along, no cell moves
+/// the cursor or turns text round; and where only ASCII is drawn, marks of cut text and names from
+/// the cluster are spelled in it.
+fn make_harmless(cell: &mut ratatui::buffer::Cell, ascii: bool) {
+    /// More marks on one character than this reach into the lines above and below.
+    const MARKS: usize = 3;
+    let symbol = cell.symbol();
+    if symbol.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return;
+    }
+    if ascii {
+        let plain = match symbol {
+            "…" => "~",
+            "–" | "─" => "-",
+            "×" => "x",
+            "·" => ".",
+            "│" => "|",
+            "→" => ">",
+            _ => "?",
+        };
+        cell.set_symbol(plain);
+    } else if !symbol.chars().all(text::is_plain) || symbol.chars().count() > 1 + MARKS {
+        cell.set_symbol("·");
     }
 }
 

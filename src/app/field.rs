@@ -140,11 +140,12 @@ impl Facts<'_> {
             "memory" => share(self.metrics.usage(key)?.memory?, pod?.memory_limit)?,
             "snapshot" => {
                 let workspace = inventory.workspace(key)?;
-                let mut newest = workspace.claims.iter().filter_map(|slot| {
+                let newest = workspace.claims.iter().filter_map(|slot| {
                     let claim = beside(key, &slot.claim);
                     Some(inventory.newest_ready_snapshot(&claim)?.point_in_time())
                 });
-                since(newest.by_ref().max()?)
+                // The backup is as old as its oldest part.
+                since(newest.min()?)
             }
             "pod" => text(pod?.status()),
             "restarts" => number(f64::from(pod?.restarts)),

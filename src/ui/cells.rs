@@ -285,22 +285,30 @@ impl<'a> Brush<'a> {
     }
 
     /// The oldest of the claims' newest ready snapshots: the backup is as old as its oldest part.
+    /// Where only some claims have one, it says how many.
     fn newest_snapshot(self, key: &ObjectKey) -> Line<'static> {
         let inventory = &self.model.inventory;
         if !self.is_known(Kind::Snapshot) {
             return self.unknown();
         }
-        let claims = inventory
-            .workspace(key)
-            .into_iter()
-            .flat_map(|w| w.claims.iter());
-        let newest = claims.filter_map(|slot| {
-            let claim = beside(key, &slot.claim);
-            Some(inventory.newest_ready_snapshot(&claim)?.point_in_time())
-        });
-        newest
-            .max()
-            .map_or_else(|| self.say("none", Role::Dim), |at| self.snapshot_age(at))
+        let slots = inventory.workspace(key).into_iter();
+        let claims = slots.flat_map(|w| w.claims.iter()).filter(|s| s.exists);
+        let newest: Vec<Option<jiff::Timestamp>> = claims
+            .map(|slot| {
+                let claim = beside(key, &slot.claim);
+                let newest = inventory.newest_ready_snapshot(&claim);
+                newest.map(Snapshot::point_in_time)
+            })
+            .collect();
+        let have = newest.iter().flatten().count();
+        match newest.iter().flatten().min() {
+            None => self.say("none", Role::Dim),
+            Some(at) if have == newest.len() => self.snapshot_age(*at),
+            Some(at) => {
+                let age = human_duration(self.model.now.duration_since(*at));
+                self.say(&format!("{age} {have}/{}", newest.len()), Role::Warn)
+            }
+        }
     }
 
     fn snapshot_age(self, at: jiff::Timestamp) -> Line<'static> {

@@ -19,19 +19,51 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain.collect())
 }
 
-fn is_plain(c: char) -> bool {
+/// Neither a control nor a character that turns text round, joins others into one, or has a width
+/// that terminals do not agree on.
+pub(super) fn is_plain(c: char) -> bool {
     !c.is_control()
-        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        && !matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// Escape sequences of a log line taken out, the rest cleaned.
 pub(super) fn without_escapes(text: &str) -> String {
+    let is_simple = |b: u8| (0x20..0x7f).contains(&b);
+    if text.bytes().all(is_simple) {
+        return text.to_owned();
+    }
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
-        if c != '\u{1b}' {
-            plain.push(c);
-            continue;
+        match c {
+            '\u{1b}' => {}
+            '\t' => {
+                plain.push_str("    ");
+                continue;
+            }
+            c => {
+                plain.push(if is_plain(c) { c } else { '·' });
+                continue;
+            }
         }
         match characters.next() {
             // CSI: up to its final byte.
@@ -47,7 +79,7 @@ pub(super) fn without_escapes(text: &str) -> String {
             _ => {}
         }
     }
-    clean(&plain.replace('\t', "    ")).into_owned()
+    plain
 }
 
 pub(super) fn width(text: &str) -> usize {
@@ -75,6 +107,28 @@ pub(super) fn fit(text: &str, width: u16) -> String {
         cut.push('…');
     }
     cut
+}
+
+/// Cleaned and cut to a width from the left: of a long name of a context the end tells most.
+pub(super) fn fit_tail(text: &str, width: u16) -> String {
+    let text = clean(text);
+    let width = usize::from(width);
+    if text.width() <= width {
+        return text.into_owned();
+    }
+    let mut used = 1;
+    let mut kept: Vec<char> = Vec::new();
+    for c in text.chars().rev() {
+        used += c.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(c);
+    }
+    if width > 0 {
+        kept.push('…');
+    }
+    kept.into_iter().rev().collect()
 }
 
 /// Cuts a line of spans to a width.
@@ -150,6 +204,7 @@ mod tests {
         #[test]
         fn whatever_is_fitted_fits(text in "\\PC{0,40}|[\\x00-\\x1fa漢é\u{202e}]{0,20}", width in 0_u16..30) {
             prop_assert!(fit(&text, width).width() <= usize::from(width));
+            prop_assert!(fit_tail(&text, width).width() <= usize::from(width));
             let line = Line::from(vec![Span::raw(clean(&text).into_owned()), Span::raw("tail")]);
             prop_assert!(fit_line(line, width).width() <= usize::from(width));
         }
@@ -161,6 +216,14 @@ mod tests {
             let letters = |s: &str| s.chars().filter(|c| *c != ' ').collect::<String>();
             prop_assert_eq!(letters(&wrapped.concat()), letters(&text));
         }
+    }
+
+    proptest! {}
+
+    #[test]
+    fn what_tells_a_context_is_its_end() {
+        assert_eq!(fit_tail("gke_acme_us-central1_prod", 10), "…ral1_prod");
+        assert_eq!(fit_tail("prod", 10), "prod");
     }
 
     #[test]
