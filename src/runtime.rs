@@ -76,6 +76,7 @@ pub async fn run(start: Start) -> Result<u8> {
     };
     let mut model = Model::new((start.clock)(), place, config.policy());
     model.keymap = keymap;
+    model.orphans = config.settings().orphans;
     for view in View::iter() {
         let name = view.to_string();
         let (chosen, sort) = (config.columns.get(&name), config.sort.get(&name));
@@ -323,6 +324,7 @@ impl Dashboard {
             Effect::Propose { request } => self.acting.propose(&self.session, request),
             Effect::Rehearse { plan } => self.acting.rehearse(*plan),
             Effect::Perform { plan } => self.acting.perform(*plan),
+            Effect::Sight { seen } => self.acting.sight(seen),
             Effect::Resume { run } => self.acting.resume(&self.session, run),
         }
         Ok(())

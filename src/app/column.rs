@@ -74,6 +74,7 @@ const CLAIMS: &[Column] = &[
     number("inodes", "INODES", (6, 7), 4),
     number("full-in", "FULL IN", (7, 8), 2),
     column("used-by", "USED BY", (10, 30), 5),
+    column("need", "NEED", (8, 12), 2),
     column("class", "CLASS", (8, 20), 6),
     number("snapshot", "SNAPSHOT", (8, 9), 3),
     column("volume", "VOLUME", (12, 42), 8),

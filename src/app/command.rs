@@ -53,10 +53,14 @@ pub enum Id {
     Actions,
     Shell,
     Snapshot,
+    Restore,
     Resize,
+    Verify,
+    Orphans,
     Evict,
     Undo,
     Resume,
+    Purge,
     Copy,
     AllNamespaces,
     Metrics,
@@ -84,6 +88,8 @@ pub enum Scope {
     Pod,
     /// A selected row that is a workspace or belongs to one.
     Workspace,
+    /// Selected or marked claims, or those of the selected workspace.
+    Claim,
     /// A selected job.
     Job,
     /// The detail pane.
@@ -141,7 +147,7 @@ const fn action(
     }
 }
 
-use Scope::{Anywhere, Detail, Job, Pod, Row, Workspace};
+use Scope::{Anywhere, Claim, Detail, Job, Pod, Row, Workspace};
 
 /// In the order of the help.
 pub const COMMANDS: &[Command] = &[
@@ -204,11 +210,32 @@ pub const COMMANDS: &[Command] = &[
         "snapshot all claims of the workspace, or of the marked ones, as one set",
     ),
     action(
+        Id::Restore,
+        &["R"],
+        "",
+        Workspace,
+        "restore the workspace from a snapshot: beside it, or in its place",
+    ),
+    action(
         Id::Resize,
         &["+"],
         "resize",
         Workspace,
         "make the claim, or the fullest one of the workspace, larger while it is in use",
+    ),
+    action(
+        Id::Verify,
+        &["V"],
+        "",
+        Workspace,
+        "verify that the work outlives its pod: write, evict, read, compare",
+    ),
+    action(
+        Id::Orphans,
+        &["X"],
+        "",
+        Claim,
+        "delete claims that nothing needs, each after a snapshot, its volume kept",
     ),
     action(
         Id::Evict,
@@ -224,6 +251,13 @@ pub const COMMANDS: &[Command] = &[
         "resume",
         Job,
         "go on with a job that was cut off",
+    ),
+    action(
+        Id::Purge,
+        &["P"],
+        "",
+        Job,
+        "give up the way back of a job: delete the volumes kept for it",
     ),
     command(
         Id::Runbook,
@@ -457,6 +491,8 @@ pub fn usable(model: &Model, command: &Command) -> Result<(), String> {
         Scope::Row | Scope::Detail => Err("no row is selected".into()),
         Scope::Workspace if model.workspace_of_selection().is_some() => Ok(()),
         Scope::Workspace => Err("the selected row belongs to no workspace".into()),
+        Scope::Claim if !model.claims_of_selection().is_empty() => Ok(()),
+        Scope::Claim => Err("the selected row has no claim".into()),
         Scope::Job if matches!(model.selected(), Some(RowId::Job(_))) => Ok(()),
         Scope::Job => Err("no job is selected; 9 shows them".into()),
         Scope::Pod => match model.pod_of_selection() {

@@ -4,7 +4,8 @@ use crate::action::{Plan, Request};
 
 use super::detail::{LogSource, Range};
 use super::listing::RowId;
-use crate::domain::key::{Kind, ObjectKey, Text};
+use crate::domain::key::{Kind, ObjectKey, Text, Uid};
+use crate::domain::ownership::Class;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -63,6 +64,10 @@ pub enum Effect {
     /// Go on with a job that was cut off.
     Resume {
         run: String,
+    },
+    /// Write down what claims were seen as; answered by `Msg::Sightings`.
+    Sight {
+        seen: Vec<(Uid, Class)>,
     },
     /// Stop the process as ctrl-z does, and come back.
     Suspend,

@@ -13,6 +13,7 @@ use crate::domain::finding::{Code, Severity};
 use crate::domain::inventory::{Inventory, beside};
 use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::metric::{Forecast, Metrics};
+use crate::domain::ownership;
 use crate::domain::policy::Policy;
 use crate::domain::quantity::Quantity;
 
@@ -202,6 +203,7 @@ impl Facts<'_> {
                     .min()?
                     .clone(),
             ),
+            "need" => text(&ownership::classify(self.inventory, key)?.0.to_string()),
             "class" => SortValue::Text(claim.storage_class.clone()?),
             "snapshot" => since(self.inventory.newest_ready_snapshot(key)?.point_in_time()),
             "volume" => SortValue::Text(claim.volume.clone()?),

@@ -109,6 +109,8 @@ pub enum Choice {
     Cancel,
     DryRun,
     Perform,
+    /// The plan as commands of kubectl, for the clipboard.
+    Copy,
 }
 
 impl Proposal {
@@ -137,8 +139,9 @@ impl Proposal {
     pub const fn next(&mut self, forward: bool) {
         self.choice = match (self.choice, forward) {
             (Choice::Cancel, true) | (Choice::Perform, false) => Choice::DryRun,
-            (Choice::DryRun, true) | (Choice::Cancel, false) => Choice::Perform,
-            (Choice::Perform, true) | (Choice::DryRun, false) => Choice::Cancel,
+            (Choice::DryRun, true) | (Choice::Copy, false) => Choice::Perform,
+            (Choice::Perform, true) | (Choice::Cancel, false) => Choice::Copy,
+            (Choice::Copy, true) | (Choice::DryRun, false) => Choice::Cancel,
         };
     }
 }

@@ -1,6 +1,7 @@
 //! What lies over the screen and takes the keys. At most one at a time.
 
 use super::job::Proposal;
+use crate::action::restore::Point;
 use crate::domain::key::ObjectKey;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,18 @@ pub enum Modal {
     AskSize {
         claim: ObjectKey,
         prompt: Prompt,
+    },
+    /// Which point in time to restore, and where to.
+    ChoosePoint {
+        workspace: ObjectKey,
+        points: Vec<Point>,
+        cursor: usize,
+        in_place: bool,
+    },
+    /// Whether to verify a workspace although somebody may be working in it.
+    ChooseForce {
+        workspace: ObjectKey,
+        cursor: usize,
     },
     /// A plan, before anything happens.
     Proposal(Box<Proposal>),

@@ -12,11 +12,13 @@ use super::job::JobRow;
 use super::keymap::Keymap;
 use super::listing::{Listing, RowId, Sort};
 use super::modal::Modal;
+use super::update::Sweep;
 use crate::domain::board::Board;
 use crate::domain::inventory::Inventory;
 use crate::domain::inventory::Unit;
 use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::metric::Metrics;
+use crate::domain::ownership::{OrphanSettings, Sightings};
 use crate::domain::policy::Policy;
 
 #[derive(Debug)]
@@ -54,6 +56,10 @@ pub struct Model {
     pub home: Option<Text>,
     /// Commands that a missing right or a missing API disables, with the reason.
     pub disabled: BTreeMap<&'static str, Text>,
+    /// When a claim that nothing needs may be deleted.
+    pub orphans: OrphanSettings,
+    /// How often claims were seen as such, now and in earlier runs.
+    pub sightings: Sightings,
     /// What the last frame measured.
     pub drawn: Drawn,
     pub quit: Option<Quit>,
@@ -62,6 +68,7 @@ pub struct Model {
     pub(super) refreshed: Timestamp,
     pub(super) judged: Timestamp,
     pub(super) stirred: bool,
+    pub(super) sweep: Sweep,
 }
 
 /// Where we are.
@@ -229,6 +236,9 @@ impl Model {
             contexts: Vec::new(),
             home: place.namespace.clone(),
             disabled: BTreeMap::new(),
+            orphans: crate::action::seen::Settings::default().orphans,
+            sightings: Sightings::default(),
+            sweep: Sweep::default(),
             drawn: Drawn::default(),
             quit: None,
             refreshed: now,
@@ -296,6 +306,28 @@ impl Model {
         }
     }
 
+    /// The marked claims, else the selected one, else those of the selected workspace.
+    pub fn claims_of_selection(&self) -> Vec<ObjectKey> {
+        let claim = |row: &RowId| match row {
+            RowId::Object(Kind::Claim, key)
+            | RowId::Finding(Unit::Object(Kind::Claim, key), ..) => Some(key.clone()),
+            _ => None,
+        };
+        let marked: Vec<ObjectKey> = self.listing().marks.iter().filter_map(claim).collect();
+        if !marked.is_empty() {
+            return marked;
+        }
+        if let Some(key) = self.selected().and_then(claim) {
+            return vec![key];
+        }
+        let workspace = self.workspace_of_selection();
+        let workspace = workspace.and_then(|key| self.inventory.workspace(&key));
+        let claims = workspace.map(|workspace| self.inventory.claims_of(workspace));
+        (claims.into_iter().flatten())
+            .map(|(_, claim)| claim.meta.key.clone())
+            .collect()
+    }
+
     /// The pod that the selected row is, has, or is used by.
     pub fn pod_of_selection(&self) -> Option<ObjectKey> {
         let key = match self.selected()? {
@@ -348,6 +380,7 @@ impl Model {
             listing.start_over();
         }
         self.detail.forget();
+        self.sweep = Sweep::default();
         self.stirred = true;
     }
 

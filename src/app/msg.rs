@@ -11,6 +11,7 @@ use crate::action::{Job, Record};
 use crate::domain::inventory::Change;
 use crate::domain::key::Text;
 use crate::domain::metric::MetricsChange;
+use crate::domain::ownership::Sightings;
 
 #[derive(Clone, Debug)]
 pub enum Msg {
@@ -68,6 +69,8 @@ pub enum Msg {
         run: String,
         result: Result<Box<Job>, Text>,
     },
+    /// How often claims were seen as ones that nothing needs.
+    Sightings(Sightings),
     /// An effect that has no answer of its own succeeded or failed.
     Told {
         good: bool,

@@ -290,6 +290,94 @@ fn an_action_asks_for_a_plan_of_what_is_marked_or_selected() {
     );
 }
 
+fn asked(effects: &[Effect]) -> crate::action::Request {
+    match effects {
+        [Effect::Propose { request }] => request.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_restore_asks_first_from_when_and_where_to() {
+    use crate::action::Request;
+    let mut model = model();
+    assert_eq!(
+        press(&mut model, "R"),
+        [],
+        "a point in time is asked for first"
+    );
+    let Some(Modal::ChoosePoint {
+        points, in_place, ..
+    }) = &model.modal
+    else {
+        panic!("{:?}", model.modal);
+    };
+    let newest = points.first().map(|point| point.id.to_string());
+    assert!(newest.is_some() && !in_place, "beside it, unless asked");
+    let Request::Restore { from, in_place, .. } = asked(&press(&mut model, "enter")) else {
+        panic!("no restore");
+    };
+    assert_eq!((from, in_place), (newest, false));
+    let Request::Restore { in_place, .. } = asked(&press(&mut model, "R tab enter")) else {
+        panic!("no restore");
+    };
+    assert!(in_place);
+}
+
+#[test]
+fn a_test_of_persistence_asks_whether_somebody_works_unless_told_otherwise() {
+    use crate::action::Request;
+    let mut model = model();
+    for (keys, expected) in [("V enter", false), ("V down enter", true)] {
+        let Request::Verify { force, .. } = asked(&press(&mut model, keys)) else {
+            panic!("no test");
+        };
+        assert_eq!(force, expected, "{keys}");
+    }
+}
+
+#[test]
+fn claims_are_deleted_as_marked_or_selected_and_never_without_a_plan() {
+    use crate::action::Request;
+    let mut model = model();
+    let count = |effects: &[Effect]| match asked(effects) {
+        Request::Orphans { claims } => claims.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(count(&press(&mut model, "3 g X")), 1);
+    assert_eq!(count(&press(&mut model, "space space X")), 2);
+    assert_eq!(
+        count(&press(&mut model, "1 g X")),
+        2,
+        "all of the workspace"
+    );
+}
+
+#[test]
+fn a_plan_can_be_copied_as_commands_of_kubectl() {
+    let mut model = model();
+    proposal(&mut model, None);
+    let effects = press(&mut model, "tab tab tab enter");
+    assert!(matches!(&effects[..], [Effect::Copy { .. }]), "{effects:?}");
+    assert!(matches!(model.modal, Some(Modal::Proposal(_))), "it stays");
+}
+
+#[test]
+fn claims_are_looked_at_all_once_and_not_again_at_once() {
+    let mut model = model();
+    let seen = |effects: Vec<Effect>| match &effects[..] {
+        [Effect::Sight { seen }] => seen.len(),
+        [] => 0,
+        other => panic!("{other:?}"),
+    };
+    let claims = model.inventory.claims.len();
+    assert_eq!(seen(update(&mut model, Msg::Tick)), claims);
+    assert_eq!(seen(update(&mut model, Msg::Tick)), 0);
+    let later = model.now + jiff::SignedDuration::from_mins(6);
+    update(&mut model, Msg::Now(later));
+    assert_eq!(seen(update(&mut model, Msg::Tick)), claims);
+}
+
 #[test]
 fn cancel_has_the_focus_and_a_pasted_line_break_confirms_nothing() {
     let mut model = model();
@@ -315,7 +403,7 @@ fn cancel_has_the_focus_and_a_pasted_line_break_confirms_nothing() {
 fn where_data_can_be_lost_nothing_happens_before_the_name_is_typed() {
     let mut model = model();
     proposal(&mut model, Some("ide-1"));
-    assert_eq!(press(&mut model, "shift-tab enter"), []);
+    assert_eq!(press(&mut model, "tab tab enter"), []);
     type_text(&mut model, "ide-2");
     assert_eq!(press(&mut model, "enter"), []);
     press(&mut model, "backspace 1");

@@ -2,12 +2,16 @@
 //! an [`Effect`]. [`settle`] follows once a batch of messages has been taken in.
 
 mod act;
+mod choose;
 mod modal;
 mod pane;
 mod propose;
+mod sweep;
 mod typed;
 
+pub use choose::FORCE;
 pub use pane::tabs;
+pub(super) use sweep::Sweep;
 
 use jiff::SignedDuration;
 use strum::IntoEnumIterator as _;
@@ -38,7 +42,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
                 model.notice = None;
             }
         }
-        Msg::Tick | Msg::FocusGained | Msg::FocusLost | Msg::Mouse(_) => {}
+        Msg::Tick => return sweep::go_on(model),
+        Msg::Sightings(sightings) => model.sightings = sightings,
+        Msg::FocusGained | Msg::FocusLost | Msg::Mouse(_) => {}
         Msg::Key(key) => return act::press(model, key),
         Msg::Paste(text) => return modal::paste(model, &text),
         Msg::Resize(width, height) => model.size = (width, height),

@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::inventory::Inventory;
-use crate::domain::ownership::{self, Sightings};
+use crate::domain::key::Uid;
+use crate::domain::ownership::{self, Class, Sightings};
 
 /// A claim that was not seen for so long is of a cluster that nobody asks about any more.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -37,6 +38,19 @@ fn parse(mut file: &File, path: &Path) -> Result<Sightings> {
 
 /// Writes down what every claim is seen as now, and answers all that was seen.
 pub fn record(path: &Path, inventory: &Inventory, now: Timestamp) -> Result<Sightings> {
+    let seen = inventory.claims.values().filter_map(|claim| {
+        let (class, _) = ownership::classify(inventory, &claim.meta.key)?;
+        Some((claim.meta.uid.clone(), class))
+    });
+    note(path, seen, now)
+}
+
+/// Writes down what these claims are seen as now, and answers all that was seen.
+pub fn note(
+    path: &Path,
+    claims: impl IntoIterator<Item = (Uid, Class)>,
+    now: Timestamp,
+) -> Result<Sightings> {
     if let Some(folder) = path.parent() {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -55,10 +69,8 @@ pub fn record(path: &Path, inventory: &Inventory, now: Timestamp) -> Result<Sigh
     file.lock()
         .with_context(|| format!("locking {}", path.display()))?;
     let mut seen = parse(&file, path)?;
-    for claim in inventory.claims.values() {
-        if let Some((class, _)) = ownership::classify(inventory, &claim.meta.key) {
-            seen.see(&claim.meta.uid, class, now);
-        }
+    for (claim, class) in claims {
+        seen.see(&claim, class, now);
     }
     seen.forget_before(now.saturating_sub(FORGOTTEN).unwrap_or(Timestamp::MIN));
     let text = serde_json::to_string(&seen)?;

@@ -16,7 +16,10 @@ use crate::app::Msg;
 use crate::app::job::{JobRow, Proposal};
 use crate::cluster::connect::{Environment, Interaction, Target, connect};
 use crate::cluster::perform::{Clock, Folder, Performer};
+use crate::cluster::sightings;
 use crate::config::Config;
+use crate::domain::key::Uid;
+use crate::domain::ownership::Class;
 
 /// Lines of a journal that may wait for the screen.
 const LINES: usize = 64;
@@ -59,6 +62,19 @@ impl Acting {
             });
             // The loop is gone: then nobody looks.
             let _ = messages.blocking_send(Msg::Jobs(jobs.collect()));
+        });
+    }
+
+    /// Writes down what claims were seen as, for the policy that asks for more than one look.
+    pub(super) fn sight(&self, seen: Vec<(Uid, Class)>) {
+        let (messages, now) = (self.messages.clone(), (self.clock)());
+        tokio::task::spawn_blocking(move || {
+            let path = Folder::of_user().map(|folder| folder.sightings());
+            match path.and_then(|path| sightings::note(&path, seen, now)) {
+                // The loop is gone: then nobody looks.
+                Ok(all) => drop(messages.blocking_send(Msg::Sightings(all))),
+                Err(error) => tracing::warn!("what claims were seen as is not kept: {error:#}"),
+            }
         });
     }
 

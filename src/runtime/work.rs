@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::action::{Right, delete_claims, evict, resize, restore, snapshot};
 use crate::app::Msg;
 use crate::app::detail::{Chart, Line, LogSource, LogState, Measure, Range};
 use crate::app::listing::RowId;
@@ -61,24 +62,19 @@ impl Work {
     pub(super) fn review(&mut self, client: Client, namespace: Option<Text>) {
         let messages = self.messages.clone();
         self.review = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let rules = [
-                ("shell", Rule::new("create", "", "pods/exec")),
-                ("logs", Rule::new("get", "", "pods/log")),
-                ("previous-logs", Rule::new("get", "", "pods/log")),
-            ];
-            let asked: Vec<Rule> = rules
-                .iter()
-                .map(|(_, rule)| match &namespace {
-                    Some(namespace) => rule.clone().in_namespace(&**namespace),
-                    None => rule.clone(),
-                })
-                .collect();
+            let needs = needs(namespace.as_deref());
+            let mut asked: Vec<Rule> = needs.iter().flat_map(|(_, rules)| rules.clone()).collect();
+            asked.sort();
+            asked.dedup();
             let verdicts = Access::new(client).check(&asked).await;
-            let told = rules.iter().zip(asked.iter().zip(verdicts));
-            let told = told.map(|((name, _), (rule, verdict))| {
-                // What nobody could say is no prohibition: the server has the last word anyway.
-                let denied = matches!(verdict, Verdict::Denied { .. });
-                let why = denied.then(|| format!("the missing right is `{rule}`").into());
+            // What nobody could say is no prohibition: the server has the last word anyway.
+            let denied = |rule: &Rule| {
+                let at = asked.binary_search(rule).ok()?;
+                matches!(verdicts.get(at)?, Verdict::Denied { .. }).then(|| rule.clone())
+            };
+            let told = needs.iter().map(|(name, rules)| {
+                let missing = rules.iter().find_map(denied);
+                let why = missing.map(|rule| format!("the missing right is `{rule}`").into());
                 (*name, why)
             });
             // The loop is gone: then nobody presses a key.
@@ -174,6 +170,35 @@ impl Work {
 
     pub(super) fn stop_logs(&mut self) {
         self.logs = None;
+    }
+}
+
+/// What each command needs, by its name.
+fn needs(namespace: Option<&str>) -> Vec<(&'static str, Vec<Rule>)> {
+    let of = |verb, resource| vec![rule(&Right::new(verb, "", resource, namespace))];
+    let mut all = vec![
+        ("shell", of("create", "pods/exec")),
+        ("logs", of("get", "pods/log")),
+        ("previous-logs", of("get", "pods/log")),
+    ];
+    let place = namespace.unwrap_or_default();
+    let actions = [
+        ("snapshot", snapshot::rights(place)),
+        ("restore", restore::rights(place)),
+        ("resize", resize::rights(place)),
+        ("orphans", delete_claims::rights(place)),
+        ("evict", evict::rights(place)),
+    ];
+    let actions = actions.map(|(name, rights)| (name, rights.iter().map(rule).collect()));
+    all.extend(actions);
+    all
+}
+
+fn rule(right: &Right) -> Rule {
+    let rule = Rule::new(&right.verb, &right.group, &right.resource);
+    match right.namespace.as_deref().filter(|name| !name.is_empty()) {
+        Some(namespace) => rule.in_namespace(namespace),
+        None => rule,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::findings::{Case, ago, explain, human_duration};
 use crate::domain::inventory::{Unit, beside};
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::metric::{Disk, Forecast, MetricsState};
+use crate::domain::ownership::{self, Class};
 use crate::domain::quantity::{Quantity, human_bytes};
 use crate::domain::snapshot::Snapshot;
 
@@ -377,6 +378,7 @@ impl<'a> Brush<'a> {
                     some => self.plain(&some.join(",")),
                 }
             }
+            "need" => self.need(key),
             "class" => self.or_dash(claim.storage_class.as_deref()),
             "snapshot" if !self.is_known(Kind::Snapshot) => self.unknown(),
             "snapshot" => match inventory.newest_ready_snapshot(key) {
@@ -386,6 +388,20 @@ impl<'a> Brush<'a> {
             "volume" => self.or_dash(claim.volume.as_deref()),
             "age" => self.age(claim.meta.created),
             _ => self.dash(),
+        }
+    }
+
+    /// Who needs the claim, in one word.
+    fn need(self, claim: &ObjectKey) -> Line<'static> {
+        let Some((class, _)) = ownership::classify(&self.model.inventory, claim) else {
+            return self.dash();
+        };
+        match class {
+            Class::Unknown => self.unknown(),
+            Class::InUse | Class::Expected | Class::Owned | Class::TemplateRef => {
+                self.plain(&class.to_string())
+            }
+            _ => self.say(&class.to_string(), Role::Warn),
         }
     }
 

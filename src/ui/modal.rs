@@ -7,11 +7,15 @@ use ratatui::widgets::{Block, BorderType, Clear};
 
 use super::look::{Look, Role};
 use super::{markdown, text};
+use crate::action::restore::Point;
+use crate::app::FORCE;
 use crate::app::Model;
 use crate::app::column::columns;
 use crate::app::command::{self, COMMANDS};
 use crate::app::job::{Choice, Proposal};
 use crate::app::modal::{Modal, Prompt};
+use crate::domain::findings::ago;
+use crate::domain::quantity::human_bytes;
 
 /// Answers the lines that a long text had room for and has, when one is open.
 pub(super) fn draw(
@@ -45,6 +49,25 @@ pub(super) fn draw(
         } => {
             let title = format!("{then}: which container?");
             painter.menu(frame, &title, names(containers), *cursor);
+        }
+        Modal::ChoosePoint {
+            workspace,
+            points,
+            cursor,
+            in_place,
+        } => {
+            let place = if *in_place {
+                "in place, the old volumes kept"
+            } else {
+                "beside it, for a look"
+            };
+            let title = format!("restore {}: {place} (tab changes)", workspace.name);
+            painter.menu(frame, &title, painter.points(points), *cursor);
+        }
+        Modal::ChooseForce { workspace, cursor } => {
+            let title = format!("verify {}", workspace.name);
+            let lines = FORCE.map(Line::raw).to_vec();
+            painter.menu(frame, &title, lines, *cursor);
         }
         Modal::AskSize { claim, prompt } => {
             let sign = format!("new size of {} (20Gi, +5Gi, +20%): ", claim.name);
@@ -202,7 +225,7 @@ impl Painter<'_> {
         (room, lines.len())
     }
 
-    /// The name to type, and the three answers; Cancel has the focus first.
+    /// The name to type, and the answers; Cancel has the focus first.
     fn answers(&self, frame: &mut Frame<'_>, inner: Rect, proposal: &Proposal) {
         let width = inner.width.saturating_sub(2);
         let y = inner.bottom().saturating_sub(2);
@@ -216,6 +239,7 @@ impl Painter<'_> {
             (Choice::Cancel, "Cancel"),
             (Choice::DryRun, "Dry run"),
             (Choice::Perform, "Perform"),
+            (Choice::Copy, "Copy kubectl"),
         ] {
             let blocked = choice == Choice::Perform && proposal.obstacle().is_some();
             let style = if proposal.choice == choice {
@@ -236,6 +260,24 @@ impl Painter<'_> {
         frame
             .buffer_mut()
             .set_line(inner.x + 1, y + 1, &line, width);
+    }
+
+    /// Points in time: how long ago, what of it, how large, how consistent.
+    fn points(&self, points: &[Point]) -> Vec<Line<'static>> {
+        let line = |point: &Point| {
+            let age = ago(self.model.now, point.at);
+            #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+            let size = human_bytes(point.bytes as f64);
+            let claims = point.claims.len();
+            let whole = if point.complete { "all" } else { "only" };
+            let level = point.consistency.as_deref().unwrap_or("crash");
+            let text = format!(
+                "{age:>6} ago  {whole} {claims} claims  {size:>9}  {level:<6}  {}",
+                point.id
+            );
+            Line::raw(text::clean(&text).into_owned())
+        };
+        points.iter().map(line).collect()
     }
 
     fn sorts(&self) -> Vec<Line<'static>> {

@@ -10,10 +10,12 @@ use crate::app::Model;
 use crate::app::command::Id;
 use crate::app::listing::RowId;
 use crate::domain::board::Verdict;
+use crate::domain::claim::Claim;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::findings::{ago, explain, human_duration};
 use crate::domain::inventory::{Unit, beside};
 use crate::domain::key::{Kind, ObjectKey, Text};
+use crate::domain::ownership::{self, Hints};
 use crate::domain::quantity::{Quantity, human_bytes};
 use crate::domain::workspace::Origin;
 
@@ -437,6 +439,44 @@ impl Writer<'_> {
             None => "? not known".into(),
         };
         lines.push(self.pair("  snapshot", text));
+        lines.extend(self.need(claim));
+        lines
+    }
+
+    /// Who needs the claim, by what evidence, and why it may not be deleted.
+    fn need(&self, claim: &Claim) -> Vec<Line<'static>> {
+        let model = self.model;
+        let key = &claim.meta.key;
+        let hints = Hints {
+            sample: model.metrics.disk(key).map(|disk| disk.at),
+            ..Hints::default()
+        };
+        let seen = model.sightings.get(&claim.meta.uid);
+        let settings = &model.orphans;
+        let judged = ownership::judge(&model.inventory, key, settings, &hints, seen, model.now);
+        let Some(verdict) = judged else {
+            return Vec::new();
+        };
+        let class = verdict.class;
+        let mut says = verdict.evidence.iter().map(|line| line.says.clone());
+        let first = says.next().unwrap_or_default();
+        let mut lines = vec![self.pair("  need", format!("{class}: {first}"))];
+        lines.extend(says.map(|text| self.pair("", text)));
+        if !class.is_candidate() {
+            return lines;
+        }
+        match verdict.inactive.since {
+            Some(since) => {
+                lines.push(self.pair("  unused", format!("for {}", ago(model.now, since))));
+            }
+            None => lines.push(self.pair("  unused", "? since when is not known")),
+        }
+        if verdict.is_deletable() {
+            lines.push(self.pair("  delete", "X deletes it, after a snapshot"));
+        }
+        for blocker in verdict.blockers {
+            lines.push(self.pair("  keep", blocker));
+        }
         lines
     }
 

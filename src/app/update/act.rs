@@ -52,7 +52,14 @@ pub(super) fn run(model: &mut Model, id: Id) -> Vec<Effect> {
                 model.quit = Some(Quit { code: 0 });
             }
         }
-        Id::Snapshot | Id::Resize | Id::Evict | Id::Undo => return propose::ask(model, id),
+        Id::Snapshot
+        | Id::Restore
+        | Id::Resize
+        | Id::Verify
+        | Id::Orphans
+        | Id::Evict
+        | Id::Undo
+        | Id::Purge => return propose::ask(model, id),
         Id::Resume => return propose::resume(model),
         Id::Help | Id::Command | Id::Filter | Id::Sort | Id::Actions => ask(model, id),
         Id::Mark => mark(model),

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use strum::IntoEnumIterator as _;
 use tui_input::{Input, InputRequest};
 
-use super::{act, propose, relist, typed};
+use super::{act, choose, propose, relist, typed};
 use crate::app::command::{self, Id};
 use crate::app::detail::Tab;
 use crate::app::effect::Effect;
@@ -25,33 +25,9 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Modal::FilterLine(prompt) => filter_line(model, prompt, key),
         Modal::Help { scroll, search } => help(model, scroll, search, key),
         Modal::SortMenu { cursor } => sort_menu(model, cursor, key),
-        Modal::ActionMenu { cursor } => {
-            let actions: Vec<Id> = command::actions().map(|c| c.id).collect();
-            match pick(model, key, cursor, actions.len()) {
-                Pick::Moved(cursor) => {
-                    model.modal = Some(Modal::ActionMenu { cursor });
-                    Vec::new()
-                }
-                Pick::Chosen => {
-                    (actions.get(cursor)).map_or_else(Vec::new, |id| act::run(model, *id))
-                }
-                Pick::Left => Vec::new(),
-            }
-        }
+        Modal::ActionMenu { cursor } => action_menu(model, cursor, key),
         Modal::ChooseMetrics { candidates, cursor } => {
-            match pick(model, key, cursor, candidates.len()) {
-                Pick::Moved(cursor) => {
-                    model.modal = Some(Modal::ChooseMetrics { candidates, cursor });
-                    Vec::new()
-                }
-                Pick::Chosen => {
-                    let candidate = candidates.into_iter().nth(cursor);
-                    (candidate.into_iter())
-                        .map(|candidate| Effect::UseMetrics { candidate })
-                        .collect()
-                }
-                Pick::Left => Vec::new(),
-            }
+            choose::press_metrics(model, candidates, cursor, key)
         }
         Modal::ChooseContainer {
             containers,
@@ -70,6 +46,15 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             Pick::Left => Vec::new(),
         },
         Modal::AskSize { claim, prompt } => propose::press_size(model, claim, prompt, key),
+        Modal::ChoosePoint {
+            workspace,
+            points,
+            cursor,
+            in_place,
+        } => choose::press_point(model, (workspace, points), (cursor, in_place), key),
+        Modal::ChooseForce { workspace, cursor } => {
+            choose::press_force(model, workspace, cursor, key)
+        }
         Modal::Proposal(proposal) => propose::press(model, proposal, key),
         Modal::Runbook { code, scroll } => {
             let scroll = read(model, key, scroll);
@@ -88,6 +73,18 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             });
             Vec::new()
         }
+    }
+}
+
+fn action_menu(model: &mut Model, cursor: usize, key: KeyEvent) -> Vec<Effect> {
+    let actions: Vec<Id> = command::actions().map(|c| c.id).collect();
+    match pick(model, key, cursor, actions.len()) {
+        Pick::Moved(cursor) => {
+            model.modal = Some(Modal::ActionMenu { cursor });
+            Vec::new()
+        }
+        Pick::Chosen => (actions.get(cursor)).map_or_else(Vec::new, |id| act::run(model, *id)),
+        Pick::Left => Vec::new(),
     }
 }
 
@@ -275,13 +272,13 @@ fn read(model: &Model, key: KeyEvent, scroll: usize) -> Option<usize> {
     Some(to.min(end))
 }
 
-enum Pick {
+pub(super) enum Pick {
     Moved(usize),
     Chosen,
     Left,
 }
 
-fn pick(model: &Model, key: KeyEvent, cursor: usize, count: usize) -> Pick {
+pub(super) fn pick(model: &Model, key: KeyEvent, cursor: usize, count: usize) -> Pick {
     let last = count.saturating_sub(1);
     match (key.code, model.keymap.command(key)) {
         (KeyCode::Enter, _) if count > 0 => Pick::Chosen,

@@ -2,7 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::choose;
 use crate::action::journal::{Entry, Job, Record};
+use crate::action::kubectl;
 use crate::action::request::{Growth, Request};
 use crate::app::command::Id;
 use crate::app::effect::Effect;
@@ -25,7 +27,13 @@ pub(super) fn ask(model: &mut Model, id: Id) -> Vec<Effect> {
         Id::Resize => {
             return ask_size(model);
         }
+        Id::Restore => return choose::ask_point(model),
+        Id::Verify => return choose::ask_force(model),
+        Id::Orphans => Some(model.claims_of_selection())
+            .filter(|claims| !claims.is_empty())
+            .map(|claims| Request::Orphans { claims }),
         Id::Undo => job_of_selection(model).map(|job| Request::Undo { job }),
+        Id::Purge => job_of_selection(model).map(|job| Request::Purge { jobs: vec![job] }),
         _ => None,
     };
     if let Some(request) = request {
@@ -36,7 +44,7 @@ pub(super) fn ask(model: &mut Model, id: Id) -> Vec<Effect> {
     Vec::new()
 }
 
-fn propose(model: &mut Model, request: Request) -> Vec<Effect> {
+pub(super) fn propose(model: &mut Model, request: Request) -> Vec<Effect> {
     model.notify(Level::Good, format!("planning {} …", request.action()));
     vec![Effect::Propose { request }]
 }
@@ -175,6 +183,11 @@ pub(super) fn press(model: &mut Model, mut proposal: Box<Proposal>, key: KeyEven
                 effects.push(Effect::Rehearse {
                     plan: Box::new(proposal.plan.clone()),
                 });
+            }
+            Choice::Copy => {
+                let text = kubectl::lines(&proposal.plan).join("\n");
+                model.notify(Level::Good, "copied the commands of kubectl");
+                effects.push(Effect::Copy { text });
             }
             Choice::Perform => match proposal.obstacle() {
                 Some(why) => model.notify(Level::Warn, why),
