@@ -78,6 +78,24 @@ fn default(object: &mut Object, path: &str, value: impl Into<Value>) {
     }
 }
 
+/// The class of a pod's service: `GetPodQOS` of the real server.
+fn quality(pod: &Object) -> &'static str {
+    let (mut asks, mut sure) = (false, true);
+    for container in pod.items("spec/containers") {
+        for what in ["cpu", "memory"] {
+            let limit = container.at(&format!("resources/limits/{what}"));
+            let request = container.at(&format!("resources/requests/{what}"));
+            asks |= !limit.is_null() || !request.is_null();
+            sure &= !limit.is_null() && (request.is_null() || request == limit);
+        }
+    }
+    match (asks, sure) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
 fn defaults(world: &World, kind: Kind, object: &mut Object) {
     match kind {
         Kind::Namespace => {
@@ -88,10 +106,8 @@ fn defaults(world: &World, kind: Kind, object: &mut Object) {
         }
         Kind::Pod => {
             pod_defaults(object, "spec");
-            object.put(
-                "status",
-                json!({"phase": "Pending", "qosClass": "BestEffort"}),
-            );
+            let class = quality(object);
+            object.put("status", json!({"phase": "Pending", "qosClass": class}));
             let mut tolerations = object.items("spec/tolerations").to_vec();
             for key in [
                 "node.kubernetes.io/not-ready",

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::failure::Failure;
 use super::http::{Query, Reply, Shared, Target, User, fail, respond};
-use super::object::stamp;
+use super::object::{Fields, stamp};
 use super::resource::Kind;
 use super::world::{World, list_of};
 
@@ -288,50 +288,95 @@ fn alerts(world: &World) -> Result<Vec<Json>, String> {
 
 /// `metrics.k8s.io`: CPU and memory of the last window.
 pub(crate) fn resource_metrics(world: &World, target: &Target) -> Result<Reply, Failure> {
-    if target.kind != Kind::PodMetrics {
-        return Ok(Reply::ok(list_of(target.kind, Vec::new(), &json!({}))));
-    }
     let at = world.now.as_duration().as_secs_f64();
     let run = |text: &str| match parse::parse(text).and_then(|e| Evaluator::new(world).run(&e, at))
     {
         Ok(Value::Vector(all)) => all,
         _ => Vec::new(),
     };
-    let mut pods: BTreeMap<(String, String), BTreeMap<String, (f64, f64)>> = BTreeMap::new();
+    let mut pods: BTreeMap<(String, String), BTreeMap<String, Usage>> = BTreeMap::new();
+    let mut nodes: BTreeMap<String, Usage> = BTreeMap::new();
+    for node in world.store.list(Kind::Node, "") {
+        if !world.faults.nodes_down.contains_key(node.name()) {
+            nodes.insert(node.name().to_owned(), SYSTEM);
+        }
+    }
     let of = |l: &series::Labels, key: &str| l.get(key).cloned().unwrap_or_default();
-    for (which, text) in [
+    for (is_memory, text) in [
         (false, "rate(container_cpu_usage_seconds_total[2m])"),
         (true, "container_memory_working_set_bytes"),
     ] {
         for (l, v, _) in run(text) {
-            let entry = pods
+            let used = Usage {
+                cores: if is_memory { 0.0 } else { v },
+                bytes: if is_memory { v } else { 0.0 },
+            };
+            let containers = pods
                 .entry((of(&l, "namespace"), of(&l, "pod")))
-                .or_default()
-                .entry(of(&l, "container"))
                 .or_default();
-            if which {
-                entry.1 = v;
-            } else {
-                entry.0 = v;
+            containers.entry(of(&l, "container")).or_default().add(used);
+            if let Some(node) = nodes.get_mut(&of(&l, "node")) {
+                node.add(used);
             }
         }
     }
-    let items: Vec<Json> = pods
-        .into_iter()
-        .filter(|((ns, pod), _)| (target.namespace.is_empty() || *ns == target.namespace) && (target.name.is_empty() || *pod == target.name))
-        .map(|((ns, pod), containers)| {
-            let list: Vec<Json> = containers.into_iter().map(|(name, (cpu, memory))| json!({"name": name,
-                "usage": {"cpu": format!("{:.0}n", cpu * 1e9), "memory": format!("{:.0}Ki", memory / 1024.0)}})).collect();
-            json!({"kind": "PodMetrics", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {"name": pod, "namespace": ns, "creationTimestamp": stamp(world.now)},
-                "timestamp": stamp(world.now), "window": "30s", "containers": list})
-        })
-        .collect();
+    let (kind, now) = (target.kind.resource().kind, stamp(world.now));
+    let entry = |name: &str| {
+        json!({"kind": kind, "apiVersion": "metrics.k8s.io/v1beta1",
+            "metadata": {"name": name, "creationTimestamp": now}, "timestamp": now, "window": "30s"})
+    };
+    let items: Vec<Json> = if target.kind == Kind::NodeMetrics {
+        let all = nodes.into_iter().map(|(name, used)| {
+            let mut item = entry(&name);
+            item.put("usage", used.to_json());
+            item
+        });
+        all.collect()
+    } else {
+        let all = pods
+            .into_iter()
+            .filter(|((ns, _), _)| target.namespace.is_empty() || *ns == target.namespace)
+            .map(|((ns, pod), containers)| {
+                let mut item = entry(&pod);
+                item.put("metadata/namespace", ns);
+                let list: Vec<Json> = containers
+                    .into_iter()
+                    .map(|(name, used)| json!({"name": name, "usage": used.to_json()}))
+                    .collect();
+                item.put("containers", list);
+                item
+            });
+        all.collect()
+    };
     if target.name.is_empty() {
         return Ok(Reply::ok(list_of(target.kind, items, &json!({}))));
     }
     items
         .into_iter()
-        .next()
+        .find(|item| item.name() == target.name)
         .map(Reply::ok)
         .ok_or_else(|| Failure::not_found(target.kind, &target.name))
+}
+
+/// What a node's own daemons use.
+const SYSTEM: Usage = Usage {
+    cores: 0.12,
+    bytes: 900.0 * 1024.0 * 1024.0,
+};
+
+#[derive(Clone, Copy, Default)]
+struct Usage {
+    cores: f64,
+    bytes: f64,
+}
+
+impl Usage {
+    fn add(&mut self, other: Self) {
+        self.cores += other.cores;
+        self.bytes += other.bytes;
+    }
+
+    fn to_json(self) -> Json {
+        json!({"cpu": format!("{:.0}n", self.cores * 1e9), "memory": format!("{:.0}Ki", self.bytes / 1024.0)})
+    }
 }

@@ -107,8 +107,13 @@ impl World {
 
     /// A name for the next draw of chance that no other draw has.
     pub(crate) fn draw(&mut self) -> String {
+        self.count().to_string()
+    }
+
+    /// A number that is larger than every one before it.
+    pub(crate) fn count(&mut self) -> u64 {
         self.counter += 1;
-        self.counter.to_string()
+        self.counter
     }
 
     // ---- time

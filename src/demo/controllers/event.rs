@@ -59,12 +59,9 @@ pub(crate) fn record(
             return;
         }
     }
-    let draw = world.draw();
-    let name = format!(
-        "{}.{:x}",
-        about.name(),
-        world.seed.bits(&format!("event{draw}"))
-    );
+    // As client-go does: the time of its writing, so that names order what came in one second.
+    let instant = now.as_nanosecond() + i128::from(world.count());
+    let name = format!("{}.{instant:x}", about.name());
     let new_style = component == "default-scheduler";
     let mut source = json!({});
     if !new_style {

@@ -606,14 +606,13 @@ pub(crate) fn write_status(world: &mut World, key: &Key) {
     let was_ready = super::is_ready(&pod);
     world.update(key, |p| {
         p.put("status/phase", phase);
-        p.put("status/qosClass", "Burstable");
         p.put("status/containerStatuses", statuses);
         p.put("status/hostIP", "10.128.0.10");
+        p.put("status/hostIPs", json!([{"ip": "10.128.0.10"}]));
         if running {
-            p.put(
-                "status/podIP",
-                format!("10.8.{}.{}", ip % 200, ip / 256 % 250 + 2),
-            );
+            let ip = format!("10.8.{}.{}", ip % 200, ip / 256 % 250 + 2);
+            p.put("status/podIPs", json!([{"ip": ip}]));
+            p.put("status/podIP", ip);
         }
         let why = if done {
             ("PodCompleted", "")

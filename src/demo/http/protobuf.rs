@@ -9,6 +9,8 @@ enum Shape {
     Text,
     Number,
     Texts,
+    /// Entries of a key and a text.
+    Map,
     Message(&'static [(u64, &'static str, Shape)]),
 }
 
@@ -19,6 +21,8 @@ const META: Layout = &[
     (2, "generateName", Shape::Text),
     (3, "namespace", Shape::Text),
     (6, "resourceVersion", Shape::Text),
+    (11, "labels", Shape::Map),
+    (12, "annotations", Shape::Map),
 ];
 const DELETE: Layout = &[
     (1, "gracePeriodSeconds", Shape::Number),
@@ -43,6 +47,10 @@ const ATTRIBUTES: Layout = &[
 fn layout(kind: &str) -> Option<Layout> {
     Some(match kind {
         "Namespace" | "ServiceAccount" => &[(1, "metadata", Shape::Message(META))],
+        "ConfigMap" => &[
+            (1, "metadata", Shape::Message(META)),
+            (2, "data", Shape::Map),
+        ],
         "DeleteOptions" => DELETE,
         "Eviction" => &[
             (1, "metadata", Shape::Message(META)),
@@ -104,6 +112,14 @@ fn message(bytes: &[u8], layout: Layout) -> Option<Value> {
             (Shape::Number, Content::Number(n)) => json!(n),
             (Shape::Text, Content::Bytes(b)) => json!(std::str::from_utf8(b).ok()?),
             (Shape::Texts, Content::Bytes(b)) => json!([std::str::from_utf8(b).ok()?]),
+            (Shape::Map, Content::Bytes(b)) => {
+                let entry = message(b, &[(1, "key", Shape::Text), (2, "value", Shape::Text)])?;
+                let entries = map.entry(*name).or_insert_with(|| json!({}));
+                if let Value::Object(entries) = entries {
+                    entries.insert(entry.text("key").to_owned(), json!(entry.text("value")));
+                }
+                continue;
+            }
             (Shape::Message(inner), Content::Bytes(b)) => message(b, inner)?,
             _ => continue,
         };
