@@ -312,8 +312,12 @@ fn a_restore_asks_first_from_when_and_where_to() {
     else {
         panic!("{:?}", model.modal);
     };
-    let newest = points.first().map(|point| point.id.to_string());
-    assert!(newest.is_some() && !in_place, "beside it, unless asked");
+    let newest = points
+        .first()
+        .expect("snapshots of both claims lie together");
+    assert!(newest.complete && newest.claims.len() == 2, "{newest:?}");
+    assert!(!in_place, "beside it, unless asked");
+    let newest = Some(newest.id.to_string());
     let Request::Restore { from, in_place, .. } = asked(&press(&mut model, "enter")) else {
         panic!("no restore");
     };

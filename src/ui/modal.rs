@@ -110,6 +110,15 @@ impl Painter<'_> {
         }
     }
 
+    /// As [`Self::area`], no higher than these lines need.
+    fn fitting(&self, widest: u16, lines: usize) -> Rect {
+        let most = self.area(widest);
+        let wanted = u16::try_from(lines.saturating_add(2)).unwrap_or(u16::MAX);
+        let height = wanted.clamp(most.height.min(5), most.height);
+        let y = self.screen.y + (self.screen.height - height) / 2;
+        Rect { y, height, ..most }
+    }
+
     fn frame_box(&self, frame: &mut Frame<'_>, area: Rect, title: &str) -> Rect {
         frame.render_widget(Clear, area);
         let block = Block::bordered()
@@ -164,15 +173,13 @@ impl Painter<'_> {
     /// what can be lost, and the way back.
     fn proposal(&self, frame: &mut Frame<'_>, proposal: &Proposal) -> (u16, usize) {
         let plan = &proposal.plan;
-        let area = self.area(WIDEST);
         let title = format!(
             "{} · {} / {}",
             plan.title,
             plan.place.context,
             plan.namespace()
         );
-        let inner = self.frame_box(frame, area, &title);
-        let width = inner.width.saturating_sub(2);
+        let width = self.area(WIDEST).width.saturating_sub(4);
         let look = self.look;
         let mut lines: Vec<Line<'static>> = Vec::new();
         let mut say = |text: &str, role: Role| {
@@ -212,6 +219,7 @@ impl Painter<'_> {
         for line in &proposal.rehearsal {
             say(line, Role::Accent);
         }
+        let inner = self.frame_box(frame, self.fitting(WIDEST, lines.len() + 3), &title);
         let room = inner.height.saturating_sub(2);
         let first = proposal
             .scroll
@@ -302,7 +310,7 @@ impl Painter<'_> {
         lines: &[Line<'static>],
         scroll: usize,
     ) -> (u16, usize) {
-        let inner = self.frame_box(frame, self.area(WIDEST), title);
+        let inner = self.frame_box(frame, self.fitting(WIDEST, lines.len()), title);
         let first = scroll.min(lines.len().saturating_sub(usize::from(inner.height)));
         let shown = lines.iter().skip(first).take(usize::from(inner.height));
         for (y, line) in (inner.y..).zip(shown) {

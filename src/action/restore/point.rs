@@ -37,46 +37,90 @@ pub struct Point {
     pub consistency: Option<Text>,
 }
 
+type Member<'a> = (&'a Text, &'a Claim, &'a Snapshot);
+
 /// All points in time of a workspace, the newest first.
 pub fn points(inventory: &Inventory, workspace: &Workspace) -> Vec<Point> {
-    let mut sets: BTreeMap<Text, Vec<&Snapshot>> = BTreeMap::new();
-    let claims: Vec<&Claim> = inventory.claims_of(workspace).map(|(_, c)| c).collect();
-    for claim in &claims {
-        for snapshot in inventory.snapshots_of(&claim.meta.key) {
-            if snapshot.is_ready() {
-                let name = &snapshot.meta.key.name;
-                let id = snapshot.set_id.as_ref().unwrap_or(name).clone();
-                sets.entry(id).or_default().push(snapshot);
-            }
-        }
-    }
-    let mut points: Vec<Point> = sets
-        .into_iter()
-        .filter_map(|(id, members)| {
-            let times = || members.iter().map(|s| s.point_in_time());
-            let (first, last) = (times().min()?, times().max()?);
-            let sizes = members.iter().filter_map(|s| s.size);
-            let mut names: Vec<Text> = members.iter().filter_map(|s| s.claim.clone()).collect();
-            names.sort();
-            names.dedup();
-            Some(Point {
-                id,
-                at: first,
-                skew_seconds: last.duration_since(first).as_secs(),
-                bytes: sizes.filter_map(|s| u64::try_from(s.value()).ok()).sum(),
-                complete: names.len() == claims.len(),
-                claims: names,
-                consistency: members.first().and_then(|s| s.consistency.clone()),
-            })
+    let claims = inventory.claims_of(workspace).count();
+    let point = |(id, members): (Text, Vec<Member<'_>>)| {
+        let times = || members.iter().map(|(_, _, s)| s.point_in_time());
+        let (first, last) = (times().min()?, times().max()?);
+        let sizes = members.iter().filter_map(|(_, _, s)| s.size);
+        let mut names: Vec<Text> = members
+            .iter()
+            .map(|(_, claim, _)| claim.meta.key.name.clone())
+            .collect();
+        names.sort();
+        names.dedup();
+        let levels = members.iter().map(|(_, _, s)| s.consistency.clone());
+        Some(Point {
+            id,
+            at: first,
+            skew_seconds: last.duration_since(first).as_secs(),
+            bytes: sizes.filter_map(|s| u64::try_from(s.value()).ok()).sum(),
+            complete: names.len() == claims,
+            claims: names,
+            consistency: levels
+                .reduce(|a, b| a.filter(|a| b.as_ref() == Some(a)))
+                .flatten(),
         })
-        .collect();
+    };
+    let all = sets(inventory, workspace).into_iter();
+    let mut points: Vec<Point> = all.filter_map(point).collect();
     points.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
     points
 }
 
+/// Ready snapshots that belong together: those with the id of a set, and others that were taken
+/// at about the same time, one of a claim. The id of such a group is its time.
+fn sets<'a>(inventory: &'a Inventory, workspace: &'a Workspace) -> Vec<(Text, Vec<Member<'a>>)> {
+    let mut sets: BTreeMap<&Text, Vec<Member<'a>>> = BTreeMap::new();
+    let mut loose: Vec<Member<'a>> = Vec::new();
+    for (template, claim) in inventory.claims_of(workspace) {
+        for snapshot in inventory.snapshots_of(&claim.meta.key) {
+            match &snapshot.set_id {
+                _ if !snapshot.is_ready() => {}
+                Some(id) => sets
+                    .entry(id)
+                    .or_default()
+                    .push((template, claim, snapshot)),
+                None => loose.push((template, claim, snapshot)),
+            }
+        }
+    }
+    loose.sort_by_key(|(_, _, s)| (s.point_in_time(), &s.meta.key));
+    let mut groups: Vec<Vec<Member<'a>>> = Vec::new();
+    for member in loose {
+        let at = member.2.point_in_time();
+        match groups.last_mut() {
+            Some(group)
+                if group
+                    .iter()
+                    .all(|(_, claim, _)| claim.meta.key != member.1.meta.key)
+                    && group
+                        .iter()
+                        .all(|(_, _, s)| at.duration_since(s.point_in_time()) <= CLOSE) =>
+            {
+                group.push(member);
+            }
+            _ => groups.push(vec![member]),
+        }
+    }
+    let id_of = |group: &[Member<'_>]| match group {
+        [(_, _, one)] => one.meta.key.name.clone(),
+        [(_, _, first), ..] => first.point_in_time().strftime("%FT%TZ").to_string().into(),
+        [] => Text::default(),
+    };
+    let loose = groups.into_iter().map(|group| (id_of(&group), group));
+    (sets.into_iter())
+        .map(|(id, members)| (id.clone(), members))
+        .chain(loose)
+        .collect()
+}
+
 /// What is brought back from where.
 pub(super) struct Chosen<'a> {
-    pub(super) members: Vec<(&'a Text, &'a Claim, &'a Snapshot)>,
+    pub(super) members: Vec<Member<'a>>,
     pub(super) note: String,
 }
 
@@ -98,19 +142,23 @@ pub(super) fn choose<'a>(
             "there is nothing to restore",
         ));
     }
-    let ready = |claim: &'a Claim| {
-        inventory
-            .snapshots_of(&claim.meta.key)
-            .filter(|snapshot| snapshot.is_ready())
+    let all = sets(inventory, workspace);
+    let is_wanted = |member: &Member<'_>| {
+        let key = &member.1.meta.key;
+        wanted.iter().any(|(_, claim)| claim.meta.key == *key)
     };
-    let in_set = |id: &str| -> Vec<(&'a Text, &'a Claim, &'a Snapshot)> {
-        let member = |snapshot: &&Snapshot| {
-            snapshot.set_id.as_deref() == Some(id) || &*snapshot.meta.key.name == id
-        };
-        wanted
-            .iter()
-            .filter_map(|(template, claim)| Some((*template, *claim, ready(claim).find(member)?)))
-            .collect()
+    let of = |members: &[Member<'a>]| -> Vec<Member<'a>> {
+        members.iter().filter(|m| is_wanted(m)).copied().collect()
+    };
+    let in_set = |id: &str| -> Vec<Member<'a>> {
+        let set = all.iter().find(|(of, _)| **of == *id);
+        let mut members = set.map(|(_, members)| of(members)).unwrap_or_default();
+        if members.is_empty() {
+            let mut singles = all.iter().flat_map(|(_, members)| members);
+            let one = singles.find(|m| *m.2.meta.key.name == *id && is_wanted(m));
+            members.extend(one);
+        }
+        members
     };
     let members = if let Some(id) = from {
         let members = in_set(id);
@@ -166,7 +214,7 @@ fn newest<'a>(
     seen: &Seen<'a>,
     workspace: &Workspace,
     wanted: &[(&'a Text, &'a Claim)],
-) -> Result<Vec<(&'a Text, &'a Claim, &'a Snapshot)>, Refusal> {
+) -> Result<Vec<Member<'a>>, Refusal> {
     let mut members = Vec::new();
     for (template, claim) in wanted {
         let Some(snapshot) = seen.inventory.newest_ready_snapshot(&claim.meta.key) else {
