@@ -26,6 +26,8 @@ pub enum Guard {
         snapshot: ObjectKey,
         run: String,
     },
+    /// None of these pods (name, uid, restarts) was made anew or restarted.
+    Undisturbed { pods: Vec<(ObjectKey, String, u32)> },
     /// The volume is still kept by that run, and free.
     Kept {
         volume: String,
@@ -80,6 +82,19 @@ impl Guard {
                     "one that this run did not make stands there",
                 ))
             }
+            Self::Undisturbed { pods } => {
+                seen.needs(&[Kind::Pod])?;
+                for (key, uid, restarts) in pods {
+                    let now = seen.inventory.pods.get(key);
+                    let same = now.is_some_and(|pod| {
+                        pod.meta.uid.to_string() == *uid && pod.restarts == *restarts
+                    });
+                    if !same {
+                        return Err(changed(Kind::Pod, key, "it was restarted or made anew"));
+                    }
+                }
+                Ok(())
+            }
             Self::Kept { volume, uid, run } => purge::still_kept(seen, volume, uid, run),
             Self::Rebind { claim, volume } => {
                 let disk = ObjectKey::new("", volume.as_str());
@@ -124,10 +139,18 @@ impl Guard {
     }
 }
 
+/// In every sentence that says that a look found something else than before, not that it failed.
+const FOUND: &str = "is not as it was";
+
+/// Whether the sentence of a step that failed tells what a look found.
+pub fn is_finding(sentence: &str) -> bool {
+    sentence.contains(FOUND)
+}
+
 fn changed(kind: Kind, key: &ObjectKey, why: &str) -> Refusal {
     Refusal::new(
         RefusalKind::Changed,
-        format!("{} {key} is not as it was: {why}", kind.object()),
+        format!("{} {key} {FOUND}: {why}", kind.object()),
         "look at it again and decide anew",
     )
 }

@@ -1,4 +1,4 @@
-//! SHA-256 (FIPS 180-4), for `sha256sum`.
+//! SHA-256 (FIPS 180-4), to compare what was written with what is read.
 
 const K: [u32; 64] = [
     0x428a_2f98,
@@ -67,8 +67,8 @@ const K: [u32; 64] = [
     0xc671_78f2,
 ];
 
-/// The digest in hexadecimal.
-pub(crate) fn sha256(data: &[u8]) -> String {
+/// The digest in lower-case hexadecimal digits.
+pub fn sha256(data: &[u8]) -> String {
     let mut h: [u32; 8] = [
         0x6a09_e667,
         0xbb67_ae85,
