@@ -159,8 +159,8 @@ async fn a_full_disk_is_a_write_failure_and_the_session_goes_on() {
     for stage in stages("full", 1).await {
         let claims = stage.claims().await;
         let old = pod_uid(&stage, POD).await;
-        // to the last block: dd ends with an error when nothing more fits
-        let fill = "dd if=/dev/zero of=/home/theia/.theia/big bs=1048576 2>/dev/null; sync; true";
+        let fill = "cd /home/theia/.theia; free=$(stat -f -c %a .); \
+                    dd if=/dev/zero of=big bs=4096 count=$((free - 1000)) && sync";
         sh(&stage, POD, fill).await;
         let (code, report, err) = verify(&stage, &[]).await;
         assert_eq!(code, 1, "{}: {report:#}{err}", stage.name);

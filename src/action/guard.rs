@@ -48,26 +48,7 @@ impl Guard {
     /// Judges from a fresh look. `seen.objects` holds what the step asked for.
     pub fn check(&self, seen: &Seen<'_>) -> Result<(), Refusal> {
         match self {
-            Self::Same { objects } => {
-                for (kind, key, uid) in objects {
-                    let now = seen.objects.text(*kind, key, "/metadata/uid");
-                    if now != Some(uid) {
-                        return Err(changed(
-                            *kind,
-                            key,
-                            now.map_or("it is gone", |_| "another object has taken its name"),
-                        ));
-                    }
-                    if seen
-                        .objects
-                        .text(*kind, key, "/metadata/deletionTimestamp")
-                        .is_some()
-                    {
-                        return Err(changed(*kind, key, "it is being deleted"));
-                    }
-                }
-                Ok(())
-            }
+            Self::Same { objects } => are_same(seen, objects),
             Self::Free { kind, key, run } => {
                 let Some(object) = seen.objects.get(*kind, key) else {
                     return Ok(());
@@ -82,19 +63,7 @@ impl Guard {
                     "one that this run did not make stands there",
                 ))
             }
-            Self::Undisturbed { pods } => {
-                seen.needs(&[Kind::Pod])?;
-                for (key, uid, restarts) in pods {
-                    let now = seen.inventory.pods.get(key);
-                    let same = now.is_some_and(|pod| {
-                        pod.meta.uid.to_string() == *uid && pod.restarts == *restarts
-                    });
-                    if !same {
-                        return Err(changed(Kind::Pod, key, "it was restarted or made anew"));
-                    }
-                }
-                Ok(())
-            }
+            Self::Undisturbed { pods } => are_undisturbed(seen, pods),
             Self::Kept { volume, uid, run } => purge::still_kept(seen, volume, uid, run),
             Self::Rebind { claim, volume } => {
                 let disk = ObjectKey::new("", volume.as_str());
@@ -137,6 +106,32 @@ impl Guard {
             ),
         }
     }
+}
+
+fn are_same(seen: &Seen<'_>, objects: &[(Kind, ObjectKey, String)]) -> Result<(), Refusal> {
+    for (kind, key, uid) in objects {
+        let text = |pointer: &str| seen.objects.text(*kind, key, pointer);
+        let now = text("/metadata/uid");
+        if now != Some(uid) {
+            let why = now.map_or("it is gone", |_| "another object has taken its name");
+            return Err(changed(*kind, key, why));
+        }
+        if text("/metadata/deletionTimestamp").is_some() {
+            return Err(changed(*kind, key, "it is being deleted"));
+        }
+    }
+    Ok(())
+}
+
+fn are_undisturbed(seen: &Seen<'_>, pods: &[(ObjectKey, String, u32)]) -> Result<(), Refusal> {
+    seen.needs(&[Kind::Pod])?;
+    for (key, uid, restarts) in pods {
+        let now = seen.inventory.pods.get(key);
+        if !now.is_some_and(|pod| pod.meta.uid.to_string() == *uid && pod.restarts == *restarts) {
+            return Err(changed(Kind::Pod, key, "it was restarted or made anew"));
+        }
+    }
+    Ok(())
 }
 
 /// In every sentence that says that a look found something else than before, not that it failed.

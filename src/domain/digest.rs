@@ -1,5 +1,7 @@
 //! SHA-256 (FIPS 180-4), to compare what was written with what is read.
 
+use std::fmt::Write as _;
+
 const K: [u32; 64] = [
     0x428a_2f98,
     0x7137_4491,
@@ -88,7 +90,10 @@ pub fn sha256(data: &[u8]) -> String {
     for block in data.chunks_exact(64).chain(tail.chunks_exact(64)) {
         compress(&mut h, block);
     }
-    h.iter().map(|word| format!("{word:08x}")).collect()
+    h.iter().fold(String::new(), |mut text, word| {
+        let _ = write!(text, "{word:08x}");
+        text
+    })
 }
 
 fn compress(h: &mut [u32; 8], block: &[u8]) {

@@ -470,7 +470,7 @@ pub(super) async fn rbac(loaded: &Loaded, actions: &[RbacAction]) -> Result<u8> 
     let mut names = Vec::new();
     for action in actions {
         names.push(action.to_string());
-        rights.extend(rights_of(*action, &namespace)?);
+        rights.extend(rights_of(*action, &namespace));
     }
     let name = format!("wsdash-{}", names.join("-"));
     for manifest in role::manifests(&name, &rights) {
@@ -480,8 +480,8 @@ pub(super) async fn rbac(loaded: &Loaded, actions: &[RbacAction]) -> Result<u8> 
     Ok(0)
 }
 
-fn rights_of(action: RbacAction, namespace: &str) -> Result<Vec<Right>> {
-    Ok(match action {
+fn rights_of(action: RbacAction, namespace: &str) -> Vec<Right> {
+    match action {
         RbacAction::Read => right::read(namespace),
         RbacAction::Exec => {
             let mut rights = right::exec(namespace);
@@ -498,5 +498,5 @@ fn rights_of(action: RbacAction, namespace: &str) -> Result<Vec<Right>> {
         RbacAction::Orphans => delete_claims::rights(namespace),
         RbacAction::Restore => restore::rights(namespace),
         RbacAction::Verify => verify::rights(namespace),
-    })
+    }
 }

@@ -35,8 +35,8 @@ pub(super) fn settled<'a>(
     let wanted = workspace
         .ordinal
         .is_some_and(|o| set.ordinals().contains(&o));
-    let owner = pod.owner.as_ref();
-    if !wanted || !owner.is_some_and(|o| o.uid == set.meta.uid) {
+    let is_its_own = pod.owner.as_ref().is_some_and(|o| o.uid == set.meta.uid);
+    if !(wanted && is_its_own) {
         return state(
             format!("pod {key} is not one that set {} wants", set.meta.key.name),
             "only a pod that its set makes anew can be tested",
