@@ -29,6 +29,7 @@ pub mod seen;
 mod session;
 pub mod snapshot;
 pub mod undo;
+pub mod verify;
 
 pub use call::{Call, Expect, Identity, PatchType, Probe, Propagation, Stdin, Target};
 pub use condition::{Condition, Observed, Read, Standing};
@@ -80,11 +81,11 @@ pub fn plan(seen: &Seen<'_>, request: &Request, jobs: &[Job]) -> Result<Plan, Re
             in_place,
             claims,
         } => restore::plan(seen, workspace, from.as_deref(), *in_place, claims),
-        Request::Verify { .. } => Err(Refusal::new(
-            RefusalKind::NotBuilt,
-            format!("{} is not built yet", request.action()),
-            "nothing was done",
-        )),
+        Request::Verify {
+            workspace,
+            force,
+            other_node,
+        } => verify::plan(seen, workspace, *force, *other_node),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod board;
 #[cfg(test)]
 pub mod build;
 pub mod claim;
+pub mod digest;
 pub mod event;
 pub mod finding;
 pub mod findings;

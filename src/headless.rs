@@ -10,6 +10,7 @@ mod picture;
 mod pod;
 mod print;
 mod restore;
+mod verify;
 
 use std::io::Write as _;
 

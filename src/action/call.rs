@@ -27,6 +27,9 @@ pub enum Identity {
     /// It carries the label [`super::RUN_LABEL`] with this run: its uid is looked up just before.
     /// For what a crash may or may not have let come to be.
     Ours(String),
+    /// Whatever has the name when it comes to it. Only for commands that are right in every pod
+    /// of that name.
+    Named,
 }
 
 impl Target {
@@ -45,6 +48,16 @@ impl Target {
             kind,
             key,
             identity: Identity::Ours(run.to_string()),
+            version: None,
+        }
+    }
+
+    /// Whichever object has this name.
+    pub const fn named(kind: Kind, key: ObjectKey) -> Self {
+        Self {
+            kind,
+            key,
+            identity: Identity::Named,
             version: None,
         }
     }

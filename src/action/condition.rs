@@ -34,6 +34,13 @@ pub enum Condition {
         /// Uid of the pod that went; empty = any pod will do.
         not: String,
     },
+    /// A pod of this name that is not that one has come this far.
+    PodStage {
+        pod: ObjectKey,
+        /// Uid of the pod that went; empty = any pod will do.
+        not: String,
+        stage: PodStage,
+    },
     /// The pod ended with success.
     PodSucceeded { pod: Target },
     /// Ready, and proven: bound both ways to its content, cut from this disk.
@@ -70,6 +77,20 @@ pub enum Condition {
         pointer: String,
         value: Value,
     },
+}
+
+/// How far a pod has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PodStage {
+    /// It is there.
+    Made,
+    /// It has a node.
+    Scheduled,
+    /// Its volumes are mounted.
+    Mounted,
+    /// All of its containers run.
+    Running,
 }
 
 /// A container that mounts a claim.
@@ -152,6 +173,18 @@ impl Condition {
                 vec![object(claim), Read::Pods { namespace }]
             }
             Self::Rebindable { claim, volume } => vec![object(claim), object(volume)],
+            Self::PodStage { pod, .. } => {
+                let read = Read::Object(Kind::Pod, pod.clone());
+                let uid = seen
+                    .values
+                    .get(&read)
+                    .and_then(|pod| pod["metadata"]["uid"].as_str());
+                let events = uid.map(|uid| Read::Events {
+                    namespace: pod.namespace.to_string(),
+                    uid: uid.to_owned(),
+                });
+                std::iter::once(read).chain(events).collect()
+            }
             Self::Detached { .. } => vec![Read::Attachments],
             Self::PodReady { pod, .. } => vec![Read::Object(Kind::Pod, pod.clone())],
             Self::SnapshotReady { snapshot, .. } => {

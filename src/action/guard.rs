@@ -26,6 +26,8 @@ pub enum Guard {
         snapshot: ObjectKey,
         run: String,
     },
+    /// None of these pods (name, uid, restarts) was made anew or restarted.
+    Undisturbed { pods: Vec<(ObjectKey, String, u32)> },
     /// The volume is still kept by that run, and free.
     Kept {
         volume: String,
@@ -46,26 +48,7 @@ impl Guard {
     /// Judges from a fresh look. `seen.objects` holds what the step asked for.
     pub fn check(&self, seen: &Seen<'_>) -> Result<(), Refusal> {
         match self {
-            Self::Same { objects } => {
-                for (kind, key, uid) in objects {
-                    let now = seen.objects.text(*kind, key, "/metadata/uid");
-                    if now != Some(uid) {
-                        return Err(changed(
-                            *kind,
-                            key,
-                            now.map_or("it is gone", |_| "another object has taken its name"),
-                        ));
-                    }
-                    if seen
-                        .objects
-                        .text(*kind, key, "/metadata/deletionTimestamp")
-                        .is_some()
-                    {
-                        return Err(changed(*kind, key, "it is being deleted"));
-                    }
-                }
-                Ok(())
-            }
+            Self::Same { objects } => are_same(seen, objects),
             Self::Free { kind, key, run } => {
                 let Some(object) = seen.objects.get(*kind, key) else {
                     return Ok(());
@@ -80,6 +63,7 @@ impl Guard {
                     "one that this run did not make stands there",
                 ))
             }
+            Self::Undisturbed { pods } => are_undisturbed(seen, pods),
             Self::Kept { volume, uid, run } => purge::still_kept(seen, volume, uid, run),
             Self::Rebind { claim, volume } => {
                 let disk = ObjectKey::new("", volume.as_str());
@@ -124,10 +108,44 @@ impl Guard {
     }
 }
 
+fn are_same(seen: &Seen<'_>, objects: &[(Kind, ObjectKey, String)]) -> Result<(), Refusal> {
+    for (kind, key, uid) in objects {
+        let text = |pointer: &str| seen.objects.text(*kind, key, pointer);
+        let now = text("/metadata/uid");
+        if now != Some(uid) {
+            let why = now.map_or("it is gone", |_| "another object has taken its name");
+            return Err(changed(*kind, key, why));
+        }
+        if text("/metadata/deletionTimestamp").is_some() {
+            return Err(changed(*kind, key, "it is being deleted"));
+        }
+    }
+    Ok(())
+}
+
+fn are_undisturbed(seen: &Seen<'_>, pods: &[(ObjectKey, String, u32)]) -> Result<(), Refusal> {
+    seen.needs(&[Kind::Pod])?;
+    for (key, uid, restarts) in pods {
+        let now = seen.inventory.pods.get(key);
+        if !now.is_some_and(|pod| pod.meta.uid.to_string() == *uid && pod.restarts == *restarts) {
+            return Err(changed(Kind::Pod, key, "it was restarted or made anew"));
+        }
+    }
+    Ok(())
+}
+
+/// In every sentence that says that a look found something else than before, not that it failed.
+const FOUND: &str = "is not as it was";
+
+/// Whether the sentence of a step that failed tells what a look found.
+pub fn is_finding(sentence: &str) -> bool {
+    sentence.contains(FOUND)
+}
+
 fn changed(kind: Kind, key: &ObjectKey, why: &str) -> Refusal {
     Refusal::new(
         RefusalKind::Changed,
-        format!("{} {key} is not as it was: {why}", kind.object()),
+        format!("{} {key} {FOUND}: {why}", kind.object()),
         "look at it again and decide anew",
     )
 }

@@ -1,11 +1,10 @@
 //! What a person asks for: small enough to type, kept in the journal, planned anew at will.
 
 use serde::{Deserialize, Serialize};
-use strum::IntoEnumIterator as _;
 
 use super::delete_claims;
 use super::journal::Job;
-use super::{purge, restore};
+use super::{purge, restore, verify};
 use crate::domain::inventory::Inventory;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::quantity::Quantity;
@@ -128,7 +127,7 @@ impl Request {
             Self::Orphans { .. } => delete_claims::kinds(),
             Self::Purge { .. } => purge::kinds(),
             Self::Restore { .. } => restore::kinds(),
-            Self::Verify { .. } => Kind::iter().filter(|k| *k != Kind::Event).collect(),
+            Self::Verify { .. } => verify::kinds(),
         }
     }
 
@@ -136,7 +135,7 @@ impl Request {
     pub fn whole_kinds(&self) -> Vec<Kind> {
         match self {
             Self::Snapshot { .. } => vec![Kind::SnapshotClass],
-            Self::Evict { .. } => vec![Kind::Budget],
+            Self::Evict { .. } | Self::Verify { .. } => vec![Kind::Budget],
             _ => Vec::new(),
         }
     }
@@ -175,8 +174,10 @@ impl Request {
                 }
             }
             Self::Purge { .. } => objects = purge::objects(inventory, jobs),
-            Self::Restore { workspace, .. } => objects = restore::objects(inventory, workspace),
-            Self::Verify { .. } | Self::Undo { .. } => {
+            Self::Restore { workspace, .. } | Self::Verify { workspace, .. } => {
+                objects = restore::objects(inventory, workspace);
+            }
+            Self::Undo { .. } => {
                 let subjects = jobs.iter().flat_map(|job| &job.plan.subjects);
                 objects.extend(subjects.map(|s| (s.kind, s.key.clone())));
             }

@@ -1,6 +1,8 @@
 //! Whether somebody works in a pod: what the gateway wrote down, and connections to the port of
 //! the session. What cannot be told is not "nobody".
 
+use jiff::Timestamp;
+
 use super::call::{Call, Expect, Probe, Stdin, Target};
 use super::plan::Step;
 use super::refusal::{Refusal, RefusalKind};
@@ -45,6 +47,36 @@ pub(super) fn refuse_open(seen: &Seen<'_>, pod: &Pod) -> Result<(), Refusal> {
     let age = seen.now.duration_since(last);
     if age < seen.settings.verify.session_idle {
         return no(format!("the last activity was {} ago", human_duration(age)));
+    }
+    Ok(())
+}
+
+/// Refuses when it cannot be told whether somebody works in the pod: an annotation that should
+/// say it says nothing, or there is no port to look at.
+pub(super) fn refuse_untold(seen: &Seen<'_>, pod: &Pod) -> Result<(), Refusal> {
+    let key = &pod.meta.key;
+    let no = |why: String, next: &str| {
+        let sentence = format!("whether somebody works in {key} cannot be told: {why}");
+        Err(Refusal::new(RefusalKind::Session, sentence, next))
+    };
+    if let Some(name) = seen.settings.activity_annotation.as_deref() {
+        let object = seen.objects.get(Kind::Pod, key);
+        let text = object.and_then(|pod| pod["metadata"]["annotations"][name].as_str());
+        if text
+            .and_then(|text| text.parse::<Timestamp>().ok())
+            .is_none()
+        {
+            return no(
+                format!("its annotation {name} is no time"),
+                "let the gateway set it, or use --force",
+            );
+        }
+    }
+    if check(seen, pod, "").is_none() {
+        return no(
+            "no session port is configured".to_owned(),
+            "set workspaces.session_port, or use --force",
+        );
     }
     Ok(())
 }

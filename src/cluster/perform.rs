@@ -302,8 +302,9 @@ impl Caller {
             Identity::Uid(uid) if target.kind != Kind::Pod && target.kind != Kind::Set => {
                 return Ok(uid.clone());
             }
-            Identity::Uid(uid) => (uid, true),
-            Identity::Ours(run) => (run, false),
+            Identity::Uid(uid) => (Some(uid), true),
+            Identity::Ours(run) => (Some(run), false),
+            Identity::Named => (None, true),
         };
         let name = format!("{} {}", target.kind.object(), target.key);
         let object = self.get(target.kind, &target.key).await?.ok_or_else(|| {
@@ -321,7 +322,7 @@ impl Caller {
                 .as_str()
                 .unwrap_or_default()
         };
-        if found == wanted {
+        if wanted.is_none_or(|wanted| wanted == found) {
             return Ok(uid.to_owned());
         }
         Err(Fault::new(

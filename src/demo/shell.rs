@@ -12,7 +12,6 @@ use super::tree::{Content, Tree};
 use super::world::World;
 
 mod builtin;
-mod digest;
 mod eval;
 mod files;
 mod parse;

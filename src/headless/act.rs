@@ -14,12 +14,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{say, target, warn};
-use crate::action::journal::{End, Entry, Job, Record};
+use crate::action::journal::{Entry, Job, Record};
 use crate::action::plan::{Plan, RunId};
 use crate::action::request::{ActionName, Growth, Request};
 use crate::action::role;
 use crate::action::{
     Refusal, RefusalKind, Right, delete_claims, evict, kubectl, resize, restore, right, snapshot,
+    verify,
 };
 use crate::cli::{Act, ActionFlags, RbacAction, Size, TextFormat};
 use crate::cluster::connect::{Connection, Environment, Interaction, connect};
@@ -87,6 +88,7 @@ async fn attempt(loaded: &Loaded, act: &Act) -> Result<u8> {
         Act::Restore(args) => Box::pin(super::restore::run(loaded, args)).await,
         Act::Purge(args) => Box::pin(super::restore::purge(loaded, args)).await,
         Act::Orphans(args) => Box::pin(super::orphans::run(loaded, args)).await,
+        Act::Verify(args) => Box::pin(super::verify::run(loaded, args)).await,
         Act::Jobs { text } => jobs(text.format),
         Act::Resume { id, action } => {
             let id = RunId(id.clone());
@@ -162,8 +164,8 @@ impl Session {
         }
     }
 
-    /// All names, which must be of one namespace: rights and leases are of one.
-    pub(super) fn keys(&self, names: &[String]) -> Result<Vec<ObjectKey>> {
+    /// All names, each once.
+    pub(super) fn distinct(&self, names: &[String]) -> Result<Vec<ObjectKey>> {
         let mut keys: Vec<ObjectKey> = Vec::new();
         for name in names {
             let key = self.key(name)?;
@@ -171,6 +173,12 @@ impl Session {
                 keys.push(key);
             }
         }
+        Ok(keys)
+    }
+
+    /// All names, which must be of one namespace: rights and leases are of one.
+    pub(super) fn keys(&self, names: &[String]) -> Result<Vec<ObjectKey>> {
+        let keys = self.distinct(names)?;
         if keys
             .windows(2)
             .any(|pair| pair[0].namespace != pair[1].namespace)
@@ -184,13 +192,27 @@ impl Session {
         Ok(keys)
     }
 
-    /// Plans, shows, asks, performs.
+    /// Plans, shows, asks, performs, and tells how it went.
     pub(super) async fn perform(self, request: &Request, flags: &ActionFlags) -> Result<u8> {
+        let format = flags.text.format;
+        match Box::pin(self.attempt(request, flags)).await? {
+            Went::Rehearsed(rehearsal) => rehearsal.tell(format),
+            Went::Declined => Ok(FAILED),
+            Went::Over(job) => tell(&job, format),
+        }
+    }
+
+    /// Plans, shows, asks, performs.
+    pub(super) async fn attempt(self, request: &Request, flags: &ActionFlags) -> Result<Went> {
         let plan = self.performer.plan(request, &self.run).await?;
         let missing = self.performer.missing_rights(&plan.rights).await;
         if flags.dry_run {
             let tried = self.performer.dry_run(&plan).await;
-            return tell_dry_run(&plan, &missing, &tried, flags.text.format);
+            return Ok(Went::Rehearsed(Box::new(Rehearsal {
+                plan,
+                missing,
+                tried,
+            })));
         }
         if !missing.is_empty() {
             let list: Vec<String> = missing.iter().map(Right::to_string).collect();
@@ -204,12 +226,14 @@ impl Session {
             ));
         }
         if !flags.yes && !confirmed(&plan)? {
-            return Ok(FAILED);
+            return Ok(Went::Declined);
         }
-        self.follow(flags.text.format, |performer, lines, cancel| async move {
-            performer.run(plan, lines, cancel).await
-        })
-        .await
+        let job = self
+            .follow(
+                |performer, lines, cancel| async move { performer.run(plan, lines, cancel).await },
+            )
+            .await?;
+        Ok(Went::Over(Box::new(job)))
     }
 
     async fn resume(self, flags: &ActionFlags) -> Result<u8> {
@@ -222,18 +246,19 @@ impl Session {
             return Ok(FAILED);
         }
         let run = self.run.clone();
-        self.follow(flags.text.format, |performer, lines, cancel| async move {
-            performer.resume(&run, lines, cancel).await
-        })
-        .await
+        let job = self
+            .follow(|performer, lines, cancel| async move {
+                performer.resume(&run, lines, cancel).await
+            })
+            .await?;
+        tell(&job, flags.text.format)
     }
 
     /// Prints progress until the job has ended; ctrl-c ends it between two steps.
     async fn follow<F>(
         self,
-        format: TextFormat,
         work: impl FnOnce(Performer, mpsc::Sender<Record>, CancellationToken) -> F,
-    ) -> Result<u8>
+    ) -> Result<Job>
     where
         F: Future<Output = Result<Job>>,
     {
@@ -260,16 +285,29 @@ impl Session {
         let (job, printed) = tokio::join!(work(self.performer, lines, cancel), printing);
         signals.abort();
         printed?;
-        let job = job?;
-        match format {
-            TextFormat::Json => say(&serde_json::to_string_pretty(&report::document(&job))?)?,
-            TextFormat::Text => say(report::job(&job).trim_end())?,
-        }
-        Ok(match &job.end {
-            Some((_, End::Done)) => 0,
-            _ => FAILED,
-        })
+        job
     }
+}
+
+/// What came of a request.
+pub(super) enum Went {
+    /// Nothing was changed; the server judged it.
+    Rehearsed(Box<Rehearsal>),
+    /// The person said no.
+    Declined,
+    Over(Box<Job>),
+}
+
+/// How a job went. A test is told by its report.
+pub(super) fn tell(job: &Job, format: TextFormat) -> Result<u8> {
+    if let Some(report) = verify::report(job) {
+        return super::verify::tell(&[report], &[], format);
+    }
+    match format {
+        TextFormat::Json => say(&serde_json::to_string_pretty(&report::document(job))?)?,
+        TextFormat::Text => say(report::job(job).trim_end())?,
+    }
+    Ok(if job.is_done() { 0 } else { FAILED })
 }
 
 async fn interrupted() -> std::io::Result<()> {
@@ -281,15 +319,34 @@ async fn interrupted() -> std::io::Result<()> {
     }
 }
 
-fn tell_dry_run(plan: &Plan, missing: &[Right], tried: &[Tried], format: TextFormat) -> Result<u8> {
-    let is_refused = |one: &Tried| matches!(one.verdict, Some(Err(_)));
-    let code = if missing.is_empty() && !tried.iter().any(is_refused) {
-        0
-    } else {
-        FAILED
-    };
-    if format == TextFormat::Json {
-        let verdicts: Vec<Value> = tried
+/// What the server says of a plan that is not carried out.
+pub(super) struct Rehearsal {
+    plan: Plan,
+    missing: Vec<Right>,
+    tried: Vec<Tried>,
+}
+
+impl Rehearsal {
+    pub(super) fn code(&self) -> u8 {
+        let is_refused = |one: &Tried| matches!(one.verdict, Some(Err(_)));
+        if self.missing.is_empty() && !self.tried.iter().any(is_refused) {
+            0
+        } else {
+            FAILED
+        }
+    }
+
+    pub(super) fn tell(&self, format: TextFormat) -> Result<u8> {
+        match format {
+            TextFormat::Json => say(&serde_json::to_string_pretty(&self.document())?)?,
+            TextFormat::Text => self.say()?,
+        }
+        Ok(self.code())
+    }
+
+    pub(super) fn document(&self) -> Value {
+        let verdicts: Vec<Value> = self
+            .tried
             .iter()
             .map(|one| match &one.verdict {
                 None => json!({"step": one.step, "verdict": "later"}),
@@ -299,28 +356,28 @@ fn tell_dry_run(plan: &Plan, missing: &[Right], tried: &[Tried], format: TextFor
                 }
             })
             .collect();
-        let missing: Vec<String> = missing.iter().map(Right::to_string).collect();
-        let document = json!({"plan": plan, "missing_rights": missing, "server": verdicts,
-            "kubectl": kubectl::lines(plan)});
-        say(&serde_json::to_string_pretty(&document)?)?;
-        return Ok(code);
+        let missing: Vec<String> = self.missing.iter().map(Right::to_string).collect();
+        json!({"plan": self.plan, "missing_rights": missing, "server": verdicts,
+            "kubectl": kubectl::lines(&self.plan)})
     }
-    say(report::plan(plan).trim_end())?;
-    for one in tried {
-        say(&match &one.verdict {
-            None => format!(
-                "server: {} can be judged only when it comes to it",
-                one.step
-            ),
-            Some(Ok(())) => format!("server: {} would be accepted", one.step),
-            Some(Err(fault)) => format!("server: {} would be refused: {fault}", one.step),
-        })?;
+
+    fn say(&self) -> Result<()> {
+        say(report::plan(&self.plan).trim_end())?;
+        for one in &self.tried {
+            say(&match &one.verdict {
+                None => format!(
+                    "server: {} can be judged only when it comes to it",
+                    one.step
+                ),
+                Some(Ok(())) => format!("server: {} would be accepted", one.step),
+                Some(Err(fault)) => format!("server: {} would be refused: {fault}", one.step),
+            })?;
+        }
+        for right in &self.missing {
+            say(&format!("missing right: {right}"))?;
+        }
+        say("nothing was changed (--dry-run)")
     }
-    for right in missing {
-        say(&format!("missing right: {right}"))?;
-    }
-    say("nothing was changed (--dry-run)")?;
-    Ok(code)
 }
 
 /// Shows the plan and asks. Where data can be lost the name must be typed.
@@ -378,11 +435,15 @@ fn jobs(format: TextFormat) -> Result<u8> {
     }
     for (id, job) in &jobs {
         say(&match job {
-            Ok(job) => format!(
-                "{id}  {:<12}  {}",
-                report::state(job, folder.is_worked_on(id)),
-                job.plan.title
-            ),
+            Ok(job) => {
+                let class = verify::report(job).filter(|_| job.end.is_some());
+                let class = class.map_or_else(String::new, |r| format!(": {}", r.class));
+                format!(
+                    "{id}  {:<12}  {}{class}",
+                    report::state(job, folder.is_worked_on(id)),
+                    job.plan.title
+                )
+            }
             Err(error) => format!("{id}  unreadable    {error:#}"),
         })?;
     }
@@ -409,7 +470,7 @@ pub(super) async fn rbac(loaded: &Loaded, actions: &[RbacAction]) -> Result<u8> 
     let mut names = Vec::new();
     for action in actions {
         names.push(action.to_string());
-        rights.extend(rights_of(*action, &namespace)?);
+        rights.extend(rights_of(*action, &namespace));
     }
     let name = format!("wsdash-{}", names.join("-"));
     for manifest in role::manifests(&name, &rights) {
@@ -419,8 +480,8 @@ pub(super) async fn rbac(loaded: &Loaded, actions: &[RbacAction]) -> Result<u8> 
     Ok(0)
 }
 
-fn rights_of(action: RbacAction, namespace: &str) -> Result<Vec<Right>> {
-    Ok(match action {
+fn rights_of(action: RbacAction, namespace: &str) -> Vec<Right> {
+    match action {
         RbacAction::Read => right::read(namespace),
         RbacAction::Exec => {
             let mut rights = right::exec(namespace);
@@ -436,8 +497,6 @@ fn rights_of(action: RbacAction, namespace: &str) -> Result<Vec<Right>> {
         RbacAction::Evict => evict::rights(namespace),
         RbacAction::Orphans => delete_claims::rights(namespace),
         RbacAction::Restore => restore::rights(namespace),
-        RbacAction::Verify => {
-            bail!("{action} is not built yet, so its rights are not known")
-        }
-    })
+        RbacAction::Verify => verify::rights(namespace),
+    }
 }

@@ -2,6 +2,7 @@
 //! cannot be read, never fulfils anything.
 
 mod claims;
+mod pods;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -60,6 +61,7 @@ fn look<'a>(seen: &'a Observed, target: &Target) -> Look<'a> {
             let is_it = match &target.identity {
                 Identity::Uid(uid) => meta["uid"] == json!(uid),
                 Identity::Ours(run) => meta["labels"][RUN_LABEL] == json!(run),
+                Identity::Named => true,
             };
             if is_it {
                 Look::It(value)
@@ -99,6 +101,7 @@ pub(super) fn judge(condition: &Condition, seen: &Observed) -> Standing {
         Condition::Rebindable { claim, volume } => Ok(claims::rebindable(seen, claim, volume)),
         Condition::Detached { volume } => Ok(detached(seen, volume)),
         Condition::PodReady { pod, not } => Ok(pod_ready(seen, pod, not)),
+        Condition::PodStage { pod, not, stage } => Ok(pods::stage(seen, pod, not, *stage)),
         Condition::PodSucceeded { pod } => need(seen, pod).map(pod_succeeded),
         Condition::SnapshotReady { snapshot, handle } => {
             need(seen, snapshot).map(|s| snapshot_ready(seen, snapshot, s, handle.as_deref()))

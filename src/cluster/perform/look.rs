@@ -321,5 +321,6 @@ pub(super) fn is(object: &Value, target: &Target) -> bool {
     match &target.identity {
         Identity::Uid(uid) => meta["uid"] == json!(uid),
         Identity::Ours(run) => meta["labels"][RUN_LABEL] == json!(run),
+        Identity::Named => true,
     }
 }

@@ -13,7 +13,7 @@ use super::lease::{Leases, NotHeld};
 use super::look::{self, Fresh};
 use super::walk::Walk;
 use super::{Caller, Clock};
-use crate::action::journal::{Entry, Job, Record};
+use crate::action::journal::{End, Entry, Job, Record};
 use crate::action::plan::{Do, Place, Plan, RunId, Step};
 use crate::action::refusal::{Refusal, RefusalKind};
 use crate::action::request::{ActionName, Request};
@@ -255,11 +255,12 @@ impl Performer {
         };
         match started.await {
             Ok((file, job)) => {
+                let lines = progress.clone();
                 let job = Box::pin(self.carry(file, job, leases, progress, cancel)).await?;
                 if let Some((file, _)) = undone {
                     mark_undone(&file, &job, self.caller.now()).await?;
                 }
-                Ok(job)
+                self.tidy(job, lines).await
             }
             Err(error) => {
                 leases.release().await;
@@ -297,11 +298,63 @@ impl Performer {
         };
         let dead = undone.as_ref().map(|(_, job)| job.plan.id.clone());
         let leases = self.take_leases(&job.plan, dead.as_ref()).await?;
+        let lines = progress.clone();
         let job = Box::pin(self.carry(file, job, leases, progress, cancel)).await?;
         if let Some((file, _)) = undone {
             mark_undone(&file, &job, self.caller.now()).await?;
         }
-        Ok(job)
+        self.tidy(job, lines).await
+    }
+
+    /// A test that ended before its pod was evicted takes back what it wrote, at once. When that
+    /// cannot be done the job says so, and `undo` does it later.
+    async fn tidy(&self, job: Job, progress: mpsc::Sender<Record>) -> Result<Job> {
+        if !action::verify::is_to_be_cleaned(&job) {
+            return Ok(job);
+        }
+        let id = job.plan.id.clone();
+        let salt = self.caller.now().subsec_nanosecond().unsigned_abs() >> 10;
+        let run = RunId::new(
+            ActionName::Undo,
+            self.caller.now(),
+            ((salt ^ std::process::id()) & 0xffff) as u16,
+        );
+        let request = Request::Undo {
+            job: id.to_string(),
+        };
+        // told by its own journal; whoever listens to the test hears only how it ends
+        let (lines, _) = mpsc::channel(1);
+        let taken_back = async {
+            let plan = self.plan(&request, &run).await?;
+            Box::pin(self.run(plan, lines, CancellationToken::new())).await
+        };
+        let why = match taken_back.await {
+            Ok(undo) if undo.is_done() => None,
+            Ok(undo) => match undo.end {
+                Some((_, End::Failed { why, .. })) => Some(why),
+                _ => Some("it was cut off".to_owned()),
+            },
+            Err(error) => Some(format!("{error:#}")),
+        };
+        let entry = match why {
+            None => Entry::Undone { by: run },
+            Some(why) => {
+                let text =
+                    format!("what was written was not removed: {why}; `wsdash undo {id}` does it");
+                let at = self.caller.now();
+                let entry = Entry::Noted { text };
+                let (file, _) = self.folder.open(&id)?;
+                let record = Record {
+                    at,
+                    entry: entry.clone(),
+                };
+                file.write(&record).await?;
+                entry
+            }
+        };
+        let at = self.caller.now();
+        let _ = progress.send(Record { at, entry }).await;
+        self.folder.read(&id)
     }
 
     async fn take_leases(&self, plan: &Plan, dead: Option<&RunId>) -> Result<Leases> {

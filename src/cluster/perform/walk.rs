@@ -19,7 +19,7 @@ use crate::action::condition::{Condition, Standing};
 use crate::action::journal::{End, Entry, Job, Progress, Record, StepResult};
 use crate::action::plan::{Do, OnFailure, Source, Step};
 use crate::action::request::ActionName;
-use crate::action::{Guard, Probe};
+use crate::action::{Guard, Probe, verify};
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::metric::Metrics;
 
@@ -85,13 +85,23 @@ impl Walk<'_> {
         self.write(began).await?;
         self.announce("Requested", false).await?;
         let end = self.steps().await?;
-        let (word, warning) = match &end {
-            End::Done => ("Done", false),
-            End::Failed { .. } => ("Failed", true),
-            End::Cancelled => ("Cancelled", true),
+        let (word, warning) = match (&end, self.has_passed(&end)) {
+            (End::Done, Some(true)) => ("Passed", false),
+            (End::Done | End::Failed { .. }, Some(false)) | (End::Failed { .. }, _) => {
+                ("Failed", true)
+            }
+            (End::Done, None) => ("Done", false),
+            (End::Cancelled, _) => ("Cancelled", true),
         };
         self.announce(word, warning).await?;
         Ok(end)
+    }
+
+    /// How a test came out. `None` = the job is no test.
+    fn has_passed(&self, end: &End) -> Option<bool> {
+        let mut job = self.job.clone();
+        job.end = Some((self.performer.caller().now(), end.clone()));
+        Some(verify::report(&job)?.class.has_passed())
     }
 
     /// Nothing goes on before the line is on the disk. A listener that is slow slows the job down;
@@ -330,8 +340,12 @@ impl Walk<'_> {
         let plan = &self.job.plan;
         let action = plan.action.to_string();
         let mut reason = String::from("Wsdash");
-        reason.extend(action.chars().take(1).flat_map(char::to_uppercase));
-        reason.extend(action.chars().skip(1));
+        if plan.action == ActionName::Verify {
+            reason.push_str("PersistenceTest");
+        } else {
+            reason.extend(action.chars().take(1).flat_map(char::to_uppercase));
+            reason.extend(action.chars().skip(1));
+        }
         reason.push_str(word);
         let text = format!("{} by {}, run {}", plan.title, plan.by, plan.id);
         let mut trouble = None;

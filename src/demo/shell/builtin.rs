@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::super::tree::Content;
 use super::eval::{Input, Interpreter, Io};
 use super::files::Errno;
-use super::{Files, Host, digest};
+use super::{Files, Host};
+use crate::domain::digest;
 
 mod storage;
 
@@ -222,8 +223,16 @@ fn state(call: &mut Call<'_, '_>, name: &str, words: &[String]) -> Option<i64> {
             0
         }
         "set" => {
-            let on = words.iter().any(|w| w.starts_with('-') && w.contains('e'));
-            call.shell.set_exit_on_error(on);
+            let (options, arguments) = match words.iter().position(|w| w == "--") {
+                Some(at) => (&words[..at], Some(&words[at + 1..])),
+                None => (words, None),
+            };
+            for option in options.iter().skip(1).filter(|w| w.contains('e')) {
+                call.shell.set_exit_on_error(option.starts_with('-'));
+            }
+            if let Some(arguments) = arguments {
+                call.shell.set_arguments(arguments);
+            }
             0
         }
         "env" | "printenv" if words.len() == 1 => {

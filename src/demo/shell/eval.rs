@@ -143,6 +143,12 @@ impl Interpreter {
         self.exit_on_error = on;
     }
 
+    /// `$1` and what follows; `$0` stays.
+    pub(crate) fn set_arguments(&mut self, arguments: &[String]) {
+        self.positional.truncate(1);
+        self.positional.extend_from_slice(arguments);
+    }
+
     fn list(&mut self, items: &[Item], io: &mut Io, host: &mut dyn Host) {
         for (i, item) in items.iter().enumerate() {
             let skip = match item.after {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::action::journal::{End, Entry, Job, Progress, Record, StepResult};
 use crate::action::plan::Plan;
+use crate::action::verify;
 
 /// Everything that the person must know before saying yes.
 pub(super) fn plan(plan: &Plan) -> String {
@@ -155,6 +156,7 @@ pub(super) fn document(job: &Job) -> Value {
         "by": job.plan.by, "began": job.began, "ended": job.end.as_ref().map(|(at, _)| at),
         "state": state(job, false), "failure": failure, "next": next, "steps": steps,
         "listings": listings(job).collect::<std::collections::BTreeMap<_, _>>(),
+        "verification": verify::report(job),
         "subjects": job.plan.subjects, "notes": job.notes, "undone_by": job.undone_by,
     })
 }

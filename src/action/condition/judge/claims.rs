@@ -84,7 +84,8 @@ pub(super) fn rebindable(seen: &Observed, claim: &Target, volume: &Target) -> St
         Look::Gone | Look::Another => {}
     }
     let uid = match &claim.identity {
-        Identity::Uid(uid) | Identity::Ours(uid) => uid,
+        Identity::Uid(uid) | Identity::Ours(uid) => uid.as_str(),
+        Identity::Named => "",
     };
     match look(seen, volume) {
         Look::It(object)

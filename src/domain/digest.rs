@@ -1,4 +1,6 @@
-//! SHA-256 (FIPS 180-4), for `sha256sum`.
+//! SHA-256 (FIPS 180-4), to compare what was written with what is read.
+
+use std::fmt::Write as _;
 
 const K: [u32; 64] = [
     0x428a_2f98,
@@ -67,8 +69,8 @@ const K: [u32; 64] = [
     0xc671_78f2,
 ];
 
-/// The digest in hexadecimal.
-pub(crate) fn sha256(data: &[u8]) -> String {
+/// The digest in lower-case hexadecimal digits.
+pub fn sha256(data: &[u8]) -> String {
     let mut h: [u32; 8] = [
         0x6a09_e667,
         0xbb67_ae85,
@@ -88,7 +90,10 @@ pub(crate) fn sha256(data: &[u8]) -> String {
     for block in data.chunks_exact(64).chain(tail.chunks_exact(64)) {
         compress(&mut h, block);
     }
-    h.iter().map(|word| format!("{word:08x}")).collect()
+    h.iter().fold(String::new(), |mut text, word| {
+        let _ = write!(text, "{word:08x}");
+        text
+    })
 }
 
 fn compress(h: &mut [u32; 8], block: &[u8]) {
