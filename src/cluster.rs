@@ -12,6 +12,6 @@ pub mod feed;
 pub mod logs;
 pub mod object;
 pub mod perform;
-mod rows;
+pub mod rows;
 pub mod sightings;
 pub mod watch;

@@ -157,6 +157,7 @@ fn target(config: &Config) -> Target {
         as_user: wanted.as_user.clone(),
         as_groups: wanted.as_groups.clone(),
         request_timeout: Some(wanted.request_timeout),
+        connect_timeout: Some(wanted.connect_timeout),
         compression: match wanted.gzip {
             Gzip::Auto => Compression::Auto,
             Gzip::On => Compression::On,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use proxy::{Act, Seen, answer, not_now, refusal, status};
 use stage::Stage;
+use strum::IntoEnumIterator as _;
 use wsdash::cluster::feed::Beat;
 use wsdash::domain::freshness::Freshness;
 use wsdash::domain::key::Kind;
@@ -43,6 +44,8 @@ async fn everything_is_listed_once_then_watched_and_the_server_knows_who_asks() 
         "{:?}",
         first.iter().map(|s| &s.agent).collect::<Vec<_>>()
     );
+    let lists = first.iter().filter(|s| s.is_list()).count();
+    assert_eq!(lists, Kind::iter().count(), "each kind once");
     stage.proxy.forget_seen();
     stage.make_claim("came-later").await;
     stage

@@ -33,6 +33,7 @@ use self::kubeconfig::Choice;
 use self::plugin::Plugin;
 use self::transport::{Endpoint, Transport};
 use crate::cluster::fault::{Fault, FaultKind, within};
+use crate::cluster::watch::Reading;
 
 /// How long a request may take to be answered when the user sets no other limit.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -76,6 +77,8 @@ pub struct Target {
     /// Limit for the answer to one request, [`REQUEST_LIMIT`] if not set; zero is no limit.
     /// Watches, followed logs and exec sessions are limited only until they have started.
     pub request_timeout: Option<Duration>,
+    /// Limit until the connection itself stands; 10 s if not set.
+    pub connect_timeout: Option<Duration>,
     /// Limit for the credential plugin; see `plugin` for the defaults.
     pub plugin_timeout: Option<Duration>,
     pub compression: Compression,
@@ -120,6 +123,8 @@ pub struct Connection {
     /// When credentials end that cannot be renewed in place (a client certificate issued by a
     /// plugin): connect anew before. Tokens are renewed by the client itself.
     pub valid_until: Option<Timestamp>,
+    /// Whether large answers come compressed.
+    pub compressed: bool,
     /// Limit for one request; `None` if the user wants none.
     pub limit: Option<Duration>,
 }
@@ -135,6 +140,15 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
+    /// How this server is read best: a line that is worth compressing is too slow for streams.
+    pub const fn reading(&self, page: u32, beat: Duration) -> Reading {
+        Reading {
+            stream: !self.compressed,
+            page,
+            beat,
+        }
+    }
+
     /// Asks the server for its version, such as `v1.34.4`: the cheapest proof that address,
     /// certificates and credentials are right.
     pub async fn probe(&self) -> Result<String, Fault> {
@@ -190,6 +204,7 @@ pub async fn connect_in(
     let (credentials, valid_until) =
         obtain_credentials(&mut config.auth_info, &choice, target, interaction).await?;
     apply(&mut config, target, environment)?;
+    let compressed = !config.disable_compression;
 
     let endpoint = Endpoint::new(&config);
     let server = endpoint.server.clone();
@@ -210,6 +225,7 @@ pub async fn connect_in(
         },
         server: endpoint.server,
         valid_until,
+        compressed,
         limit,
     })
 }
@@ -261,7 +277,7 @@ async fn obtain_credentials(
 }
 
 fn apply(config: &mut Config, target: &Target, environment: &Environment) -> Result<(), Fault> {
-    config.connect_timeout = Some(CONNECT_LIMIT);
+    config.connect_timeout = Some(target.connect_timeout.unwrap_or(CONNECT_LIMIT));
     // a container that does not read its stdin is not a broken connection; exec tells them apart
     config.write_timeout = None;
     config.default_retry = false;

@@ -12,13 +12,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::fault::{Fault, FaultKind, within};
 use super::watch::pace::Pace;
-use super::watch::{KINDS, Watch};
+use super::watch::{KINDS, Reading, Watch};
 use crate::domain::inventory::Change;
 use crate::domain::key::Text;
 use crate::domain::policy::Policy;
 
-/// Between two heartbeats, and how long one may take.
-const BEAT: Duration = Duration::from_secs(5);
+/// How long a heartbeat may take.
 const BEAT_LIMIT: Duration = Duration::from_secs(5);
 /// Between two while nobody answers: who comes back is noticed soon.
 const LOST_BEAT: Duration = Duration::from_secs(3);
@@ -62,7 +61,7 @@ impl Feed {
     pub fn start(
         client: Client,
         namespace: Option<&str>,
-        policy: &Arc<Policy>,
+        (policy, reading): (&Arc<Policy>, Reading),
         changes: &mpsc::Sender<Change>,
         beats: mpsc::Sender<Beat>,
     ) -> Self {
@@ -79,6 +78,7 @@ impl Feed {
                 policy: Arc::clone(policy),
                 changes: changes.clone(),
                 cancel: cancel.clone(),
+                reading,
                 health: Some(known.clone()),
             };
             tokio::spawn(reader.run());
@@ -87,7 +87,7 @@ impl Feed {
         tokio::spawn(async move {
             tokio::select! {
                 () = until.cancelled() => {}
-                _ = beat(client, beats, health) => {}
+                _ = beat(client, reading.beat, beats, health) => {}
             }
         });
         Self {
@@ -99,6 +99,7 @@ impl Feed {
 /// Asks the server for ever whether it is there. `None`: nobody listens.
 async fn beat(
     client: Client,
+    every: Duration,
     beats: mpsc::Sender<Beat>,
     health: watch::Sender<Health>,
 ) -> Option<()> {
@@ -118,8 +119,8 @@ async fn beat(
             }
             was_lost = true;
             let why: Text = fault.sentence.as_str().into();
-            let asks = fault.retry_after.unwrap_or_default().min(4 * BEAT);
-            let pause = pace.pause(LOST_BEAT, BEAT).max(asks);
+            let asks = fault.retry_after.unwrap_or_default().min(4 * every);
+            let pause = pace.pause(LOST_BEAT.min(every), every).max(asks);
             let lost = Beat::Lost {
                 since: health.borrow().known_good,
                 why: Arc::clone(&why),
@@ -139,7 +140,7 @@ async fn beat(
             }
             pace.reset();
             beats.send(Beat::Up { at: asked }).await.ok()?;
-            BEAT
+            every
         };
         tokio::time::sleep(pause).await;
     }

@@ -19,6 +19,11 @@ pub(crate) use share::Shared;
 
 use model::{Metadata, OwnerReference, Pairs, VolumeSpec};
 
+/// The row of an object as the API server wrote it, in JSON.
+pub fn read(kind: Kind, json: &[u8], policy: &Policy) -> Result<Row, serde_json::Error> {
+    Ok(row(kind, serde_json::from_slice(json)?, policy))
+}
+
 /// The row of an object.
 pub(crate) fn row(kind: Kind, object: Object, policy: &Policy) -> Row {
     match kind {

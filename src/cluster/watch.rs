@@ -2,6 +2,7 @@
 //! out as [`Change`]s; what goes wrong becomes the kind's freshness and never ends the task.
 //! Must not keep rows and must not judge.
 
+mod course;
 pub(crate) mod pace;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use pace::Pace;
+use course::Course;
 
 use super::fault::{Fault, FaultKind, within};
 use super::feed::Health;
@@ -53,14 +54,16 @@ pub const KINDS: [Kind; Kind::COUNT] = [
 
 /// The first page is small: something to see comes soon.
 const FIRST_PAGE: u32 = 100;
-const PAGE: u32 = 500;
+/// A server that streams what there is does not pause for so long in the middle of it; one that
+/// never heard of this goes on with changes and never says that it was all.
+const LOAD_SILENCE: Duration = Duration::from_secs(15);
+/// Of the bookmark that ends what there is (KEP-3157).
+const ALL_SENT: &str = "k8s.io/initial-events-end";
 const PAGE_LIMIT: Duration = Duration::from_secs(30);
 /// A server sends a bookmark about once a minute; a stream that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(90);
 /// A watch that ends sooner did not serve, and the next one waits.
 const SERVED: Duration = Duration::from_secs(10);
-/// After so many answers that are no watch, everything is listed anew.
-const REFUSALS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// While the heartbeat says that nobody answers.
@@ -82,8 +85,31 @@ pub struct Watch {
     pub policy: Arc<Policy>,
     pub changes: mpsc::Sender<Change>,
     pub cancel: CancellationToken,
+    pub reading: Reading,
     /// What the heartbeat knows; none when the watch stands alone.
     pub(crate) health: Option<watch::Receiver<Health>>,
+}
+
+/// How a server is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Stream what there is rather than list it: half the work for the server, in one request. A
+    /// stream is never compressed, so over a slow line pages of a list are better.
+    pub stream: bool,
+    /// Objects in one page of a list.
+    pub page: u32,
+    /// Between two heartbeats.
+    pub beat: Duration,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            stream: true,
+            page: 500,
+            beat: Duration::from_secs(5),
+        }
+    }
 }
 
 impl Watch {
@@ -96,32 +122,62 @@ impl Watch {
         }
     }
 
-    /// Lists once: the kind is complete afterwards, or its freshness says why not.
+    /// Reads once: the kind is complete afterwards, or its freshness says why not.
     pub async fn list_once(&self) -> Option<()> {
-        match self.list(&mut Shared::default()).await? {
-            Ok(_) => Some(()),
-            Err(fault) => self.tell_fault(&fault, None).await,
+        let mut course = Course::new(None, self.reading.stream);
+        loop {
+            let done = self.load(&mut course, false).await?;
+            match done {
+                Ok(()) if course.version.is_some() => return Some(()),
+                // It cannot stream.
+                Ok(()) => {}
+                Err(fault) => return self.tell_fault(&fault, None).await,
+            }
         }
     }
 
     async fn follow(mut self) -> Option<()> {
-        let mut course = Course {
-            health: self.health.take(),
-            ..Course::default()
-        };
+        let mut course = Course::new(self.health.take(), self.reading.stream);
         self.tell(Change::Begin { kind: self.kind }).await?;
         loop {
             let done = match &course.version {
-                None => {
-                    let asked = Timestamp::now();
-                    let listed = self.list(&mut course.shared).await?;
-                    listed.map(|version| course.listed(asked, version))
-                }
-                Some(_) => self.watch(&mut course).await?,
+                None => self.load(&mut course, true).await?,
+                Some(_) => self.watch(&mut course, true).await?,
             };
             if let Err(fault) = done {
                 self.rest(&fault, &mut course).await?;
             }
+        }
+    }
+
+    /// Reads everything that there is; a stream may go on with what changes.
+    async fn load(&self, course: &mut Course, go_on: bool) -> Option<Result<(), Fault>> {
+        if !course.streams {
+            let asked = Timestamp::now();
+            let listed = self.list(&mut course.shared).await?;
+            return Some(listed.map(|version| course.listed(asked, version)));
+        }
+        let done = self.watch(course, go_on).await?;
+        match done {
+            // A server that cannot, or lets us list but not watch, or something on the way that
+            // spoils streams: the list tells.
+            Err(fault)
+                if course.version.is_none()
+                    && matches!(
+                        fault.kind,
+                        FaultKind::Invalid
+                            | FaultKind::Forbidden
+                            | FaultKind::Gone
+                            | FaultKind::Garbage
+                            | FaultKind::Other
+                    ) =>
+            {
+                tracing::info!(kind = self.kind.resource(), %fault, "lists instead of a stream");
+                course.streams = false;
+                course.loading = None;
+                Some(Ok(()))
+            }
+            done => Some(done),
         }
     }
 
@@ -189,7 +245,7 @@ impl Watch {
 
     /// Answers the resource version that the list is of. `None`: nobody listens any more.
     async fn list(&self, shared: &mut Shared) -> Option<Result<String, Fault>> {
-        let mut params = ListParams::default().limit(FIRST_PAGE);
+        let mut params = ListParams::default().limit(FIRST_PAGE.min(self.reading.page));
         let mut begun = false;
         loop {
             let request = match Request::new(self.path()).list(&params) {
@@ -214,14 +270,11 @@ impl Watch {
                 .into_iter()
                 .map(|object| self.row(object, shared))
                 .collect();
-            self.tell(Change::Page {
-                kind: self.kind,
-                rows: found,
-                remaining,
-            })
-            .await?;
+            self.page(found, remaining).await?;
             if let Some(next) = page.metadata.continue_.filter(|c| !c.is_empty()) {
-                params = ListParams::default().limit(PAGE).continue_token(&next);
+                params = ListParams::default()
+                    .limit(self.reading.page)
+                    .continue_token(&next);
             } else {
                 self.tell(Change::Done { kind: self.kind }).await?;
                 return Some(Ok(page.metadata.resource_version.unwrap_or_default()));
@@ -229,11 +282,17 @@ impl Watch {
         }
     }
 
-    /// Follows one watch to its end, which is no fault when it served for a while.
-    async fn watch(&self, course: &mut Course) -> Option<Result<(), Fault>> {
+    /// Follows one watch to its end, which is no fault when it served for a while. Without a version
+    /// to start from, what there is comes first; whoever does not want to `go_on` leaves then.
+    async fn watch(&self, course: &mut Course, go_on: bool) -> Option<Result<(), Fault>> {
         let what = format!("watching {}", self.kind.resource());
+        let params = match course.version {
+            None => WatchParams::streaming_lists(),
+            Some(_) => WatchParams::default(),
+        };
+        let asked = Timestamp::now();
         let version = course.version.clone().unwrap_or_default();
-        let request = match Request::new(self.path()).watch(&WatchParams::default(), &version) {
+        let request = match Request::new(self.path()).watch(&params, &version) {
             Ok(request) => request,
             Err(error) => return Some(Err(Fault::of_error(&error, &what))),
         };
@@ -247,15 +306,25 @@ impl Watch {
             Err(fault) => return Some(Err(fault)),
         };
         let began = Instant::now();
-        course.live();
-        self.tell_live().await?;
+        if course.version.is_none() {
+            course.loading = Some(asked);
+            self.tell(Change::Begin { kind: self.kind }).await?;
+        } else {
+            course.live();
+            self.tell_live().await?;
+        }
         let mut events = std::pin::pin!(events.ready_chunks(256));
         let mut heard = began;
         let mut told_lost = false;
         loop {
+            let silence = if course.loading.is_some() {
+                LOAD_SILENCE
+            } else {
+                SILENCE
+            };
             let next = tokio::select! {
                 chunk = events.next() => Next::Heard(chunk),
-                () = tokio::time::sleep_until(heard + SILENCE) => Next::Silent,
+                () = tokio::time::sleep_until(heard + silence) => Next::Silent,
                 // A server that hangs keeps its connections: nothing comes, and nothing breaks.
                 news = changed(&mut course.health, told_lost) => Next::Beat(news),
             };
@@ -267,6 +336,10 @@ impl Watch {
                 Next::Heard(Some(chunk)) => chunk,
                 Next::Heard(None) if served => return Some(Ok(())),
                 Next::Heard(None) => return Some(Err(ended_at_once(&what))),
+                Next::Silent if course.loading.take().is_some() => {
+                    course.streams = false;
+                    return Some(Ok(()));
+                }
                 Next::Silent => return Some(Err(Fault::timeout(&what, SILENCE))),
                 // Nobody knows whether this stream outlived the outage: something on the way may
                 // have dropped it without a word. One that starts where this one stopped is whole.
@@ -285,7 +358,7 @@ impl Watch {
             heard = Instant::now();
             let passed = self.take(chunk, course, &what).await?;
             course.heard();
-            if passed.is_err() {
+            if passed.is_err() || (!go_on && course.version.is_some()) {
                 return Some(passed);
             }
         }
@@ -298,37 +371,39 @@ impl Watch {
         course: &mut Course,
         what: &str,
     ) -> Option<Result<(), Fault>> {
-        let Course {
-            version, shared, ..
-        } = course;
         let (mut puts, mut gone, mut fault) = (Vec::<Row>::new(), Vec::new(), None);
-        let mut version_of = |seen: &str| {
-            if !seen.is_empty() {
-                *version = Some(seen.to_owned());
-            }
-        };
         for event in chunk {
             match event {
                 Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                    version_of(&object.metadata.resource_version);
+                    course.seen(&object.metadata.resource_version);
                     let key = rows::key(&object.metadata);
                     gone.retain(|g| *g != key);
-                    puts.push(self.row(object, shared));
+                    puts.push(self.row(object, &mut course.shared));
                 }
                 Ok(WatchEvent::Deleted(object)) => {
-                    version_of(&object.metadata.resource_version);
+                    course.seen(&object.metadata.resource_version);
                     let key = rows::key(&object.metadata);
                     puts.retain(|p| p.meta().key != key);
                     gone.push(key);
                 }
                 Ok(WatchEvent::Bookmark(mark)) => {
-                    version_of(&mark.metadata.resource_version);
+                    let is_all = mark.metadata.annotations.contains_key(ALL_SENT);
+                    if let Some(asked) = course.loading.take_if(|_| is_all) {
+                        self.page(std::mem::take(&mut puts), None).await?;
+                        self.tell(Change::Done { kind: self.kind }).await?;
+                        course.listed(asked, mark.metadata.resource_version);
+                        course.live();
+                    } else {
+                        course.seen(&mark.metadata.resource_version);
+                    }
                 }
                 Ok(WatchEvent::Error(status)) => fault = Some(Fault::of_status(&status, what)),
                 Err(error) => fault = Some(Fault::of(&error, what)),
             }
         }
-        if !(puts.is_empty() && gone.is_empty()) {
+        if course.loading.is_some() {
+            self.page(puts, None).await?;
+        } else if !(puts.is_empty() && gone.is_empty()) {
             self.tell(Change::Update {
                 kind: self.kind,
                 puts,
@@ -337,6 +412,16 @@ impl Watch {
             .await?;
         }
         Some(fault.map_or(Ok(()), Err))
+    }
+
+    async fn page(&self, rows: Vec<Row>, remaining: Option<u64>) -> Option<()> {
+        let kind = self.kind;
+        self.tell(Change::Page {
+            kind,
+            rows,
+            remaining,
+        })
+        .await
     }
 
     async fn tell_live(&self) -> Option<()> {
@@ -395,88 +480,6 @@ enum Next {
     Heard(Option<Vec<kube::Result<WatchEvent<Object>>>>),
     Silent,
     Beat(Health),
-}
-
-/// Where one task is.
-#[derive(Default)]
-struct Course {
-    health: Option<watch::Receiver<Health>>,
-    pace: Pace,
-    shared: Shared,
-    /// From where the next watch goes on; none: a list is due.
-    version: Option<String>,
-    /// When something was heard last.
-    heard: Option<Timestamp>,
-    /// Whether the stream is open, as far as is known.
-    open: bool,
-    /// Since when it is not live any more.
-    stale: Option<Timestamp>,
-    was_live: bool,
-    /// Answers in a row that were no watch.
-    refused: u32,
-}
-
-impl Course {
-    fn heard(&mut self) {
-        self.heard = Some(Timestamp::now());
-    }
-
-    /// Everything is there as of `asked`.
-    fn listed(&mut self, asked: Timestamp, version: String) {
-        self.version = Some(version);
-        self.heard = Some(asked);
-        self.was_live = true;
-        self.stale = None;
-    }
-
-    fn live(&mut self) {
-        self.heard();
-        self.open = true;
-        self.was_live = true;
-        self.stale = None;
-    }
-
-    fn works(&mut self) {
-        self.pace.reset();
-        self.refused = 0;
-    }
-
-    fn is_lost(&self) -> bool {
-        (self.health.as_ref()).is_some_and(|health| health.borrow().lost.is_some())
-    }
-
-    /// The last moment at which the rows were surely those of the server. While a stream is open,
-    /// silence means that nothing happened, as long as the server answers otherwise.
-    fn known_good(&self) -> Option<Timestamp> {
-        let heard = self.heard?;
-        let answered = self.health.as_ref().map(|h| h.borrow().known_good);
-        Some(
-            answered
-                .filter(|_| self.open)
-                .map_or(heard, |a| a.max(heard)),
-        )
-    }
-
-    /// Decides whether the next watch can go on where this one stopped.
-    fn distrust(&mut self, fault: &Fault) {
-        self.open = false;
-        let relist = match fault.kind {
-            FaultKind::Gone | FaultKind::NotFound | FaultKind::Forbidden | FaultKind::Invalid => {
-                true
-            }
-            // A version that the server does not know, for instance of before a restored backup,
-            // is refused in several ways.
-            FaultKind::ServerError | FaultKind::Garbage | FaultKind::Other => {
-                self.refused += 1;
-                self.refused >= REFUSALS
-            }
-            _ => false,
-        };
-        if relist {
-            self.version = None;
-            self.refused = 0;
-        }
-    }
 }
 
 fn ended_at_once(what: &str) -> Fault {

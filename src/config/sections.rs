@@ -192,11 +192,12 @@ section! {
         connect_timeout: Duration = Duration::from_secs(10);
         /// Compressed answers: pays on slow lines only. auto: on unless the server is near.
         gzip: Gzip = Gzip::Auto;
-        /// Objects in one page of a list.
+        /// Objects in one page of a list, where the server cannot stream it.
         page_size: u32 = 500;
-        /// A watch that has been silent this long is tested with a small request.
+        /// The server is asked this often whether it is there: a watch of a server that hangs is
+        /// silent, and so is one of a quiet cluster.
         #[serde(with = "value::timeout")]
-        heartbeat: Duration = Duration::from_secs(30);
+        heartbeat: Duration = Duration::from_secs(5);
     }
 }
 
@@ -213,13 +214,6 @@ section! {
         persist_paths: Vec<String> = texts(&["/workspace", "/home/theia/.theia"]);
         /// Label or annotation that says: this pod keeps nothing, leave it alone.
         stateless_label: String = "wsdash.dev/stateless".to_owned();
-        /// Pods that should be workspaces although no set makes them, as a label selector.
-        /// Empty: no such pods are looked for.
-        #[serde(with = "value::optional")]
-        unpersisted_selector: Option<String> = None;
-        /// Objects to leave out, as a label selector.
-        #[serde(with = "value::optional")]
-        ignore_selector: Option<String> = None;
         /// Annotation of a pod with the time of the user's last activity (RFC 3339).
         #[serde(with = "value::optional")]
         activity_annotation: Option<String> = None;

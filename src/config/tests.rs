@@ -210,7 +210,6 @@ fn an_unknown_variable_warns_with_the_nearest_and_does_not_stop_the_start() {
 #[case("[ui]\nfps = -1\n", (2, 1), "ui.fps", "")]
 #[case("[log]\nlevel = \"loud=very=\"\n", (2, 1), "log.level", "neither off")]
 #[case("[workspaces]\npersist_paths = [\"work\"]\n", (2, 1), "workspaces.persist_paths", "must start with /")]
-#[case("[workspaces]\nignore_selector = \"app in ide\"\n", (2, 1), "workspaces.ignore_selector", "not a label selector")]
 // the later of two limits that disagree is not to blame when only the earlier was written
 #[case("[thresholds]\ndisk_high = 0.99\n", (2, 1), "thresholds.disk_high", "must not be higher")]
 #[case("[thresholds]\ndisk_critical = 0.5\n", (2, 1), "thresholds.disk_critical", "must not be higher")]

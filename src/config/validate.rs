@@ -152,22 +152,6 @@ fn texts(config: &Config, wrong: &mut Vec<Wrong>) {
             blame(wrong, "workspaces.persist_paths", message);
         }
     }
-    for (key, selector) in [
-        (
-            "workspaces.unpersisted_selector",
-            &workspaces.unpersisted_selector,
-        ),
-        ("workspaces.ignore_selector", &workspaces.ignore_selector),
-    ] {
-        if let Some(selector) = selector
-            && !is_selector(selector)
-        {
-            let message = format!(
-                "`{selector}` is not a label selector such as app=ide,tier!=free or tier in (pro, free)"
-            );
-            blame(wrong, key, message);
-        }
-    }
     if config
         .actions
         .shells
@@ -194,50 +178,6 @@ fn texts(config: &Config, wrong: &mut Vec<Wrong>) {
             });
         }
     }
-}
-
-/// Whether a text has the shape of a label selector; the API server has the last word.
-fn is_selector(text: &str) -> bool {
-    let mut depth = 0_usize;
-    let parts = text.split(|c| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0
-    });
-    let word = |text: &str| {
-        let text = text.trim();
-        !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
-    };
-    let value = |text: &str| text.trim().is_empty() || word(text);
-    let set = |text: &str| {
-        text.trim()
-            .strip_prefix('(')
-            .and_then(|rest| rest.strip_suffix(')'))
-            .is_some_and(|inner| inner.split(',').all(value))
-    };
-    parts.into_iter().all(|part| {
-        let part = part.trim();
-        if let Some(key) = part.strip_prefix('!') {
-            return word(key);
-        }
-        for operator in ["!=", "==", "="] {
-            if let Some((key, wanted)) = part.split_once(operator) {
-                return word(key) && value(wanted);
-            }
-        }
-        for operator in [" notin ", " in "] {
-            if let Some((key, wanted)) = part.split_once(operator) {
-                return word(key) && set(wanted);
-            }
-        }
-        word(part)
-    })
 }
 
 fn credential_of(address: &str, credential: &Credential, wrong: &mut Vec<Wrong>) {

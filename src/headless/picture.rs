@@ -41,6 +41,8 @@ impl Picture {
         // One page of each kind may wait here; a slower reader slows the lists down.
         let (changes, mut arriving) = mpsc::channel(KINDS.len());
         let shared = Arc::new(policy.clone());
+        let wanted = &config.connection;
+        let reading = connection.reading(wanted.page_size, wanted.heartbeat);
         for kind in KINDS {
             let watch = Watch {
                 client: connection.client.clone(),
@@ -49,6 +51,7 @@ impl Picture {
                 policy: Arc::clone(&shared),
                 changes: changes.clone(),
                 cancel: CancellationToken::new(),
+                reading,
                 health: None,
             };
             // It ends with its list, or when `arriving` is dropped.
@@ -175,10 +178,14 @@ impl Live {
         let (beat, beats) = mpsc::channel(1);
         let namespace = connection.namespace.namespace();
         let shared = Arc::new(policy.clone());
+        let wanted = &config.connection;
         let feed = Feed::start(
             connection.client.clone(),
             namespace,
-            &shared,
+            (
+                &shared,
+                connection.reading(wanted.page_size, wanted.heartbeat),
+            ),
             &changes,
             beat,
         );

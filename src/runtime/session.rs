@@ -165,10 +165,14 @@ impl Session {
         let (beats, beaten) = mpsc::channel(BEATS);
         // The old one first: two feeds at once would ask everything twice.
         self.reading = None;
+        let wanted = &self.config.connection;
         let feed = Feed::start(
             connection.client.clone(),
             connection.namespace.namespace(),
-            &self.policy,
+            (
+                &self.policy,
+                connection.reading(wanted.page_size, wanted.heartbeat),
+            ),
             &changes,
             beats,
         );

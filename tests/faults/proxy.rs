@@ -46,8 +46,10 @@ impl Seen {
         path.ends_with(&format!("/{resource}"))
     }
 
+    /// Whether it asks for everything that there is, in pages or as a stream.
     pub fn is_list(&self) -> bool {
-        self.target.contains("limit=") && !self.is_watch()
+        let is_page = self.target.contains("limit=") && !self.is_watch();
+        is_page || self.target.contains("sendInitialEvents=true")
     }
 }
 

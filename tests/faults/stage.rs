@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use wsdash::cluster::connect::{Compression, Interaction, Target, connect};
 use wsdash::cluster::feed::{Beat, Feed};
+use wsdash::cluster::watch::Reading;
 use wsdash::demo;
 use wsdash::domain::freshness::Freshness;
 use wsdash::domain::inventory::{Change, Inventory};
@@ -90,7 +91,7 @@ impl Stage {
         self.feed = Some(Feed::start(
             client,
             Some(NAMESPACE),
-            &policy,
+            (&policy, Reading::default()),
             &changed,
             beaten,
         ));
