@@ -153,7 +153,7 @@ async fn an_expired_token_makes_everything_stale_until_it_is_renewed() {
     assert!(why.contains("credential") || why.contains("401"), "{why}");
     assert_eq!(stage.inventory.count(Kind::Pod), pods);
     // While it is known that nobody is let in, the heartbeat asks for all.
-    let before = stage.proxy.seen().len();
+    let (before, since) = (stage.proxy.seen().len(), std::time::Instant::now());
     stage
         .until("the heartbeat asked three times more", |s| {
             let seen = s.proxy.seen();
@@ -161,7 +161,9 @@ async fn an_expired_token_makes_everything_stale_until_it_is_renewed() {
         })
         .await;
     let watches = stage.proxy.seen().into_iter().skip(before);
-    assert!(watches.filter(Seen::is_watch).count() <= 18);
+    // Each kind once when it broke, and later every ten seconds at most, however long this took.
+    let rounds = 1 + usize::try_from(since.elapsed().as_secs() / 10).unwrap();
+    assert!(watches.filter(Seen::is_watch).count() <= 18 * rounds);
     stage.proxy.rule(|_| Act::Pass);
     stage
         .until("all is live", |s| s.all_live() && !s.is_lost())
@@ -328,7 +330,9 @@ async fn garbage_and_half_answers_are_told_and_do_not_hide_the_other_kinds() {
         .await;
     let seen = stage.proxy.seen();
     for resource in ["pods", "persistentvolumeclaims"] {
-        let (n, took) = (of(&seen, resource).count(), span(&seen, resource));
+        // A stream that is spoilt is followed by a list at once, the first time.
+        let n = of(&seen, resource).count() - 1;
+        let took = span(&seen, resource);
         assert!(took >= shortest(n), "{n} {resource} in {took:?}");
     }
     stage.proxy.rule(|_| Act::Pass);
