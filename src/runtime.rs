@@ -4,6 +4,8 @@
 
 mod act;
 mod keys;
+#[cfg(test)]
+mod screens;
 mod session;
 pub(crate) mod shell;
 mod work;

@@ -11,6 +11,8 @@ mod look;
 mod markdown;
 mod modal;
 mod summary;
+#[cfg(test)]
+pub(crate) mod svg;
 mod table;
 mod text;
 mod truth;

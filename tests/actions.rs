@@ -13,6 +13,8 @@
 mod faults;
 #[path = "actions/interrupted.rs"]
 mod interrupted;
+#[path = "actions/line.rs"]
+mod line;
 #[path = "actions/rights.rs"]
 mod rights;
 #[path = "actions/stage.rs"]

@@ -19,6 +19,9 @@ mod stage;
 #[path = "actions/kit.rs"]
 mod kit;
 
+#[path = "actions/line.rs"]
+mod line;
+
 #[path = "verify/interrupted.rs"]
 mod interrupted;
 
@@ -29,6 +32,7 @@ use kit::{configure, sh, sums, work};
 use rstest::rstest;
 use serde_json::{Value, json};
 use stage::{MERGE, Stage, real_stage, said, stages};
+use tokio::sync::RwLock;
 
 const POD: &str = "ide-0";
 const FIRST: &str = "workspace-ide-0";
@@ -36,6 +40,9 @@ const FIRST: &str = "workspace-ide-0";
 /// Waits are short where a test waits for a failure.
 const SHORT: &str = "[actions]\nrestart_wait = \"12s\"\n[actions.verify]\n\
                      termination_slack = \"6s\"\n";
+
+/// A fault is one of the whole cluster: whoever sets one is alone, the others wait.
+static FAULTS: RwLock<()> = RwLock::const_new(());
 
 /// Runs the test of one workspace: exit code, its result, standard error.
 async fn verify(stage: &Stage, more: &[&str]) -> (i32, Value, String) {
@@ -113,6 +120,7 @@ async fn change_template(stage: &Stage, spec: Value) {
 
 #[tokio::test]
 async fn what_persists_passes_and_the_test_leaves_nothing_behind() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("pass", 2).await {
         let claims = stage.claims().await;
         let before = work(&stage, POD).await;
@@ -156,6 +164,7 @@ async fn what_persists_passes_and_the_test_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_full_disk_is_a_write_failure_and_the_session_goes_on() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("full", 1).await {
         let claims = stage.claims().await;
         let old = pod_uid(&stage, POD).await;
@@ -183,6 +192,7 @@ fn budget() -> Value {
 
 #[tokio::test]
 async fn a_budget_stops_the_eviction_before_and_in_the_middle_and_is_never_passed_by() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("budget", 1).await {
         let claims = stage.claims().await;
         let old = pod_uid(&stage, POD).await;
@@ -244,6 +254,7 @@ impl Drop for Faults {
 
 #[tokio::test]
 async fn a_volume_that_is_not_mounted_is_named_and_resume_finds_the_work_when_it_is() {
+    let _alone = FAULTS.write().await;
     let Some(stage) = real_stage("mount", 1).await else {
         return;
     };
@@ -279,6 +290,7 @@ async fn a_volume_that_is_not_mounted_is_named_and_resume_finds_the_work_when_it
 
 #[tokio::test]
 async fn a_claim_that_is_swapped_behind_its_back_is_data_loss() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("swap", 1).await {
         let before = stage.claims().await;
         let child = started(&stage, "started", &format!("write-{FIRST}")).await;
@@ -301,6 +313,7 @@ async fn a_claim_that_is_swapped_behind_its_back_is_data_loss() {
 
 #[tokio::test]
 async fn without_the_right_to_look_nothing_is_known_and_nothing_is_done() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("noexec", 1).await {
         let claims = stage.claims().await;
         let old = pod_uid(&stage, POD).await;
@@ -347,6 +360,7 @@ async fn without_the_right_to_look_nothing_is_known_and_nothing_is_done() {
 
 #[tokio::test]
 async fn somebody_who_works_is_not_thrown_out_and_what_cannot_be_told_is_not_nobody() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("busy", 1).await {
         let claims = stage.claims().await;
         let old = pod_uid(&stage, POD).await;
@@ -386,6 +400,7 @@ async fn somebody_who_works_is_not_thrown_out_and_what_cannot_be_told_is_not_nob
 )]
 #[tokio::test]
 async fn what_a_start_does_to_the_disk_is_found(#[case] script: &str, #[case] class: &str) {
+    let _quiet = FAULTS.read().await;
     let rule = format!("start-{}", class.to_lowercase());
     let rule = format!("{rule}-{}", script.len());
     let Some(stage) = real_stage(&rule, 1).await else {
@@ -420,6 +435,7 @@ async fn what_a_start_does_to_the_disk_is_found(#[case] script: &str, #[case] cl
 
 #[tokio::test]
 async fn a_pod_that_does_not_end_is_waited_for_no_longer_than_its_grace_and_resume_goes_on() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("hang", 1).await {
         let claims = stage.claims().await;
         configure(&stage, SHORT);
@@ -444,6 +460,7 @@ async fn a_pod_that_does_not_end_is_waited_for_no_longer_than_its_grace_and_resu
 
 #[tokio::test]
 async fn a_pod_that_gets_no_node_is_told_from_one_that_is_not_made() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("nonode", 1).await {
         let claims = stage.claims().await;
         configure(&stage, SHORT);
@@ -482,6 +499,7 @@ async fn a_pod_that_gets_no_node_is_told_from_one_that_is_not_made() {
 
 #[tokio::test]
 async fn a_pod_that_is_not_ready_has_its_data_looked_at_all_the_same() {
+    let _quiet = FAULTS.read().await;
     let Some(stage) = real_stage("unready", 1).await else {
         return;
     };
@@ -519,6 +537,7 @@ async fn a_pod_that_is_not_ready_has_its_data_looked_at_all_the_same() {
 
 #[tokio::test]
 async fn other_pods_that_were_disturbed_are_told() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("blast", 2).await {
         let claims = stage.claims().await;
         let child = started(&stage, "started", "evict").await;
@@ -528,6 +547,27 @@ async fn other_pods_that_were_disturbed_are_told() {
         assert_eq!(code, 1, "{}: {report:#}{err}", stage.name);
         assert_eq!(report["class"], "F14", "{}: {report:#}", stage.name);
         is_clean(&stage, 2, &claims).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn on_another_node_the_same_work_is_there_and_its_own_takes_pods_again() {
+    let _quiet = FAULTS.read().await;
+    for stage in stages("other", 1).await {
+        let claims = stage.claims().await;
+        let path = stage.path("/api/v1", &format!("pods/{POD}"));
+        let before = stage.get(&path).await["spec"]["nodeName"].clone();
+        let (code, report, err) = verify(&stage, &["--other-node"]).await;
+        if stage.items("/api/v1/nodes").await.len() == 1 {
+            assert_eq!((code, &report["class"]), (1, &json!("F0")), "{report:#}");
+            assert!(err.contains("no other node"), "{err}");
+        } else {
+            assert_eq!(code, 0, "{}: {report:#}{err}", stage.name);
+            assert_eq!(report["class"], "PASS", "{report:#}");
+            assert_ne!(report["nodeAfter"], before, "{report:#}");
+        }
+        is_clean(&stage, 1, &claims).await;
         stage.end().await;
     }
 }

@@ -188,7 +188,7 @@ const fn emphasis(role: Role) -> Modifier {
 }
 
 /// What terminals show for the sixteen, near enough to choose among them.
-const SIXTEEN: [(Color, (u8, u8, u8)); 16] = [
+pub(super) const SIXTEEN: [(Color, (u8, u8, u8)); 16] = [
     (Color::Black, (0, 0, 0)),
     (Color::Red, (190, 30, 30)),
     (Color::Green, (30, 160, 30)),
@@ -208,7 +208,7 @@ const SIXTEEN: [(Color, (u8, u8, u8)); 16] = [
 ];
 
 /// A colour of the cube or of the greys that follow it.
-const fn rgb(index: u8) -> (u8, u8, u8) {
+pub(super) const fn rgb(index: u8) -> (u8, u8, u8) {
     const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     if index >= 232 {
         let grey = 8 + (index - 232) * 10;

@@ -3,14 +3,13 @@
 //! Faults of the driver are set with the real cluster's own tool, named by `WSDASH_E2E_CTL`.
 
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::line::Line;
 use super::stage::{Stage, real_stage, said, stages};
 
 /// A fault is one of the whole cluster: one test at a time.
@@ -183,58 +182,11 @@ async fn a_class_that_cannot_expand_is_refused_by_name() {
     stage.end().await;
 }
 
-/// Passes bytes on to the API server, until it is told to refuse and cut everything.
-struct Line {
-    address: String,
-    is_cut: Arc<AtomicBool>,
-}
-
-impl Line {
-    async fn to(server: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let is_cut = Arc::new(AtomicBool::new(false));
-        let cut = Arc::clone(&is_cut);
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let (server, cut) = (server.clone(), Arc::clone(&cut));
-                tokio::spawn(async move {
-                    if cut.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let Ok(mut far) = TcpStream::connect(&server).await else {
-                        return;
-                    };
-                    let watch = async {
-                        while !cut.load(Ordering::SeqCst) {
-                            tokio::time::sleep(Duration::from_millis(5)).await;
-                        }
-                    };
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        () = watch => {}
-                    }
-                });
-            }
-        });
-        Self { address, is_cut }
-    }
-}
-
 #[tokio::test]
 async fn a_server_that_goes_away_in_the_middle_is_waited_for_and_nothing_is_done_twice() {
     for mut stage in stages("cut", 1).await {
         let claims = stage.claims().await;
-        let text = std::fs::read_to_string(&stage.kubeconfig).unwrap();
-        let rest = text.split_once("://").unwrap().1;
-        let host: String = rest
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || ".:-".contains(*c))
-            .collect();
-        let line = Line::to(host.clone()).await;
-        let through = stage.folder.path().join("through");
-        std::fs::write(&through, text.replace(&host, &line.address)).unwrap();
-        stage.kubeconfig = through;
+        let line = Line::before(&mut stage).await;
 
         for step in 0..6 {
             stage.forget_journals();
@@ -251,10 +203,7 @@ async fn a_server_that_goes_away_in_the_middle_is_waited_for_and_nothing_is_done
                 assert!(Instant::now() < deadline);
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            line.is_cut.store(true, Ordering::SeqCst);
-            // long enough for several tries, shorter than a lease is good for
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            line.is_cut.store(false, Ordering::SeqCst);
+            line.cut_for_a_while().await;
             let (code, out, err) = end_of(child).await;
             assert_eq!(code, 0, "{} step {step}: {out}{err}", stage.name);
             let made = stage.items(&stage.snapshots()).await;

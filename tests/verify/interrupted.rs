@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::line::Line;
 use super::stage::{Stage, stages};
-use super::{POD, is_clean, pod_uid, result};
+use super::{FAULTS, FIRST, POD, ended, is_clean, pod_uid, result, started};
 
 /// Kills a run when its journal has so many lines. Answers whether it was cut off.
 async fn killed_at(stage: &Stage, lines: usize) -> bool {
@@ -43,6 +44,7 @@ fn stride() -> usize {
 
 #[tokio::test]
 async fn a_test_that_is_killed_anywhere_is_resumed_to_its_result() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("kill-res", 1).await {
         let claims = stage.claims().await;
         let mut lines = 2;
@@ -71,6 +73,7 @@ async fn a_test_that_is_killed_anywhere_is_resumed_to_its_result() {
 
 #[tokio::test]
 async fn a_test_that_is_killed_anywhere_is_taken_back_without_a_trace() {
+    let _quiet = FAULTS.read().await;
     for stage in stages("kill-back", 1).await {
         let claims = stage.claims().await;
         let mut lines = 2;
@@ -90,6 +93,37 @@ async fn a_test_that_is_killed_anywhere_is_taken_back_without_a_trace() {
                 break;
             }
             lines += stride();
+        }
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_in_the_middle_is_waited_for() {
+    let _quiet = FAULTS.read().await;
+    for mut stage in stages("cut", 1).await {
+        let claims = stage.claims().await;
+        let line = Line::before(&mut stage).await;
+        let in_the_middle = [
+            format!("write-{FIRST}"),
+            "evict".to_owned(),
+            "mounted".to_owned(),
+            format!("after-{FIRST}"),
+            format!("clean-{FIRST}"),
+        ];
+        for step in &in_the_middle {
+            stage.forget_journals();
+            let old = pod_uid(&stage, POD).await;
+            let child = started(&stage, "started", step).await;
+            line.cut_for_a_while().await;
+            let (code, report, err) = ended(&stage, child).await;
+            assert_eq!(code, 0, "{} {step}: {report:#}{err}", stage.name);
+            assert_eq!(report["class"], "PASS", "{} {step}: {report:#}", stage.name);
+            assert_eq!(report["podBefore"], old, "{} {step}", stage.name);
+            assert_eq!(report["podAfter"], pod_uid(&stage, POD).await);
+            stage.wait_out_late_leases().await;
+            stage.ready(1).await;
+            stage.inspect_but_leases(&claims).await;
         }
         stage.end().await;
     }

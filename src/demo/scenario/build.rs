@@ -433,7 +433,7 @@ fn backups(world: &mut World, scenario: &Scenario, start: Timestamp) {
             if at > world.now {
                 world.advance(at);
             }
-            for ordinal in 0..set.replicas {
+            for ordinal in 0..set.replicas + set.parked {
                 let missing = set
                     .workspace
                     .iter()

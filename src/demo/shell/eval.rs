@@ -215,6 +215,12 @@ impl Interpreter {
             Command::Group(items, redirects) => {
                 let mut own = io.clone();
                 if self.redirect(redirects, &mut own, host) {
+                    self.list(items, &mut own, host);
+                }
+            }
+            Command::Subshell(items, redirects) => {
+                let mut own = io.clone();
+                if self.redirect(redirects, &mut own, host) {
                     let mut inner = self.clone();
                     inner.list(items, &mut own, host);
                     self.adopt(&inner);
@@ -573,7 +579,13 @@ impl Interpreter {
     /// Sums and products of whole numbers and variables, from left to right by rank.
     fn arithmetic(&self, text: &str) -> i64 {
         let number = |token: &str| -> i64 {
-            let token = token.trim().trim_start_matches('$');
+            let token = token.trim();
+            let argument = token.strip_prefix('$').and_then(|at| at.parse().ok());
+            if let Some(at) = argument {
+                let text: Option<&String> = self.positional.get::<usize>(at);
+                return text.and_then(|text| text.parse().ok()).unwrap_or(0);
+            }
+            let token = token.trim_start_matches('$');
             token.parse().unwrap_or_else(|_| {
                 self.variables
                     .get(token)
@@ -582,7 +594,7 @@ impl Interpreter {
             })
         };
         let text = text.trim().trim_start_matches('(').trim_end_matches(')');
-        for operators in [['+', '-'], ['*', '/'], ['%', '%']] {
+        for operators in [['+', '-', '-'], ['*', '/', '%']] {
             if let Some(at) = text.rfind(operators).filter(|at| *at > 0) {
                 let (left, right) = text.split_at(at);
                 let operator = right.chars().next();

@@ -26,6 +26,9 @@ pub(crate) enum Command {
         words: Vec<Word>,
         redirects: Vec<Redirect>,
     },
+    /// In parentheses: whatever it sets or exits is its own.
+    Subshell(Vec<Item>, Vec<Redirect>),
+    /// In braces.
     Group(Vec<Item>, Vec<Redirect>),
     If(Vec<(Vec<Item>, Vec<Item>)>, Vec<Item>),
     For(String, Vec<Word>, Vec<Item>),
@@ -342,7 +345,7 @@ impl Parser {
             }
             self.at += 1;
             let redirects = self.redirects()?;
-            return Ok(Command::Group(inner, redirects));
+            return Ok(Command::Subshell(inner, redirects));
         }
         match self.keyword() {
             Some("{") => {
