@@ -6,7 +6,8 @@ use crate::domain::key::ObjectKey;
 
 #[derive(Debug)]
 pub struct Store<R> {
-    rows: HashMap<ObjectKey, R>,
+    /// Boxed: a table of rows would be half empty, and at fleet size that is megabytes.
+    rows: HashMap<ObjectKey, Box<R>>,
     /// While a list runs: the keys that were there before and were not named yet.
     unseen: Option<HashSet<ObjectKey>>,
 }
@@ -22,7 +23,7 @@ impl<R> Default for Store<R> {
 
 impl<R> Store<R> {
     pub fn get(&self, key: &ObjectKey) -> Option<&R> {
-        self.rows.get(key)
+        self.rows.get(key).map(|row| &**row)
     }
 
     pub fn len(&self) -> usize {
@@ -38,7 +39,7 @@ impl<R> Store<R> {
     }
 
     pub fn values(&self) -> impl Iterator<Item = &R> {
-        self.rows.values()
+        self.rows.values().map(|row| &**row)
     }
 
     /// Returns the row that was there.
@@ -46,14 +47,14 @@ impl<R> Store<R> {
         if let Some(unseen) = &mut self.unseen {
             unseen.remove(&key);
         }
-        self.rows.insert(key, row)
+        self.rows.insert(key, Box::new(row)).map(|old| *old)
     }
 
     pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<R> {
         if let Some(unseen) = &mut self.unseen {
             unseen.remove(key);
         }
-        self.rows.remove(key)
+        self.rows.remove(key).map(|old| *old)
     }
 }
 
