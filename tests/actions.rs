@@ -1,4 +1,4 @@
-//! Actions with the real binary, against the simulated cluster and, when `WSDASH_E2E_KUBECONFIG`
+//! Actions with the real binary, against the simulated cluster or, when `WSDASH_E2E_KUBECONFIG`
 //! names its kubeconfig, a real one. After every test the cluster is inspected: nothing is lost
 //! and nothing is left over.
 
