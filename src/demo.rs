@@ -16,6 +16,7 @@
     reason = "a few short lines of a simulated shell, never a hot path"
 )]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -214,8 +215,8 @@ impl Running {
         self.shared.world_at(at).fingerprint()
     }
 
-    /// How many things the world keeps: objects, changes for watches, timers, spans of history.
-    pub fn footprint(&self) -> usize {
+    /// How many things of each sort the world keeps.
+    pub fn footprint(&self) -> BTreeMap<&'static str, usize> {
         self.shared.world().footprint()
     }
 

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use wsdash::demo::{self, Options};
 
 const CEILING: Duration = Duration::from_secs(60);
+/// Simulated seconds.
+const DAY: f64 = 86_400.0;
 
 fn options(scenario: &str, speed: f64, seed: u64) -> Options {
     Options {
@@ -84,19 +87,199 @@ async fn a_drill_is_played_to_its_end_and_judged(#[case] name: &str, #[case] hea
     running.shutdown().await;
 }
 
+/// What the drills above are, and what is shipped: none is left out.
+#[test]
+fn every_shipped_drill_is_played() {
+    let text = include_str!("demo.rs");
+    let mut drills = 0;
+    for (name, scenario) in demo::scenarios().unwrap() {
+        let played = format!("#[case(\"{name}\", ");
+        if scenario.drill.is_some() {
+            drills += 1;
+            assert!(text.contains(&played), "{name} is not played");
+        }
+    }
+    assert!(drills >= 12, "{drills}");
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo")).unwrap();
+    assert_eq!(files.count(), demo::scenarios().unwrap().len());
+}
+
+/// What a client says to the simulated API server: method, path, body.
+type Call = (Method, String, Value);
+
+async fn send(running: &demo::Running, (method, path, body): Call) -> Value {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let url = format!("{}{path}", running.api_url());
+    let request = reqwest::Client::new().request(method.clone(), url);
+    let kind = match method {
+        Method::PATCH => "application/merge-patch+json",
+        _ => "application/json",
+    };
+    let request = request.header("content-type", kind).body(body.to_string());
+    let answer = request.send().await.unwrap();
+    let code = answer.status().as_u16();
+    let text = answer.text().await.unwrap();
+    assert!(code < 300, "{path}: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+const APP: &str = "/api/v1/namespaces/coditect-app";
+
+/// Sets the volume of a claim to Retain.
+async fn retain(running: &demo::Running, claim: &str) {
+    let claim = send(running, (Method::GET, claim.to_owned(), Value::Null)).await;
+    let name = claim["spec"]["volumeName"].as_str().unwrap();
+    let path = format!("/api/v1/persistentvolumes/{name}");
+    let body = json!({"spec": {"persistentVolumeReclaimPolicy": "Retain"}});
+    send(running, (Method::PATCH, path, body)).await;
+}
+
+/// Does what the drill's advice says.
+async fn follow_advice(running: &demo::Running, name: &str) {
+    let claims = format!("{APP}/persistentvolumeclaims");
+    let calls = match name {
+        "disk-full" | "inodes" => {
+            let ordinal = if name == "inodes" { 5 } else { 3 };
+            let size = json!({"spec": {"resources": {"requests": {"storage": "200Gi"}}}});
+            let path = format!("{claims}/workspace-coditect-pro-{ordinal}");
+            vec![(Method::PATCH, path, size)]
+        }
+        "multi-attach" => {
+            let path = format!("{APP}/pods/coditect-pro-2");
+            let pod = send(running, (Method::GET, path, Value::Null)).await;
+            let node = pod["spec"]["nodeName"].as_str().unwrap();
+            let taint = json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown",
+                "effect": "NoExecute"});
+            let body = json!({"spec": {"taints": [taint]}});
+            vec![(Method::PATCH, format!("/api/v1/nodes/{node}"), body)]
+        }
+        "backup-stale" => {
+            let source = json!({"persistentVolumeClaimName": "workspace-coditect-starter-12"});
+            let group = "/apis/snapshot.storage.k8s.io/v1/namespaces/coditect-app/volumesnapshots";
+            let body = json!({"metadata": {"name": "now"}, "spec": {"source": source}});
+            vec![(Method::POST, group.to_owned(), body)]
+        }
+        "claim-deleted" => {
+            retain(running, &format!("{claims}/workspace-coditect-pro-4")).await;
+            Vec::new()
+        }
+        "orphans" => {
+            let mut calls = Vec::new();
+            for ordinal in 0..4 {
+                let path = claims.replace("coditect-app", "coditect");
+                let path = format!("{path}/workspace-terminal-pods-{ordinal}");
+                retain(running, &path).await;
+                calls.push((Method::DELETE, path, Value::Null));
+            }
+            calls
+        }
+        "quota" => {
+            let body = json!({"spec": {"hard": {"requests.storage": "5000Gi"}}});
+            vec![(Method::PATCH, format!("{APP}/resourcequotas/storage"), body)]
+        }
+        other => panic!("nobody knows what to do about {other}"),
+    };
+    for call in calls {
+        send(running, call).await;
+    }
+}
+
+#[rstest]
+#[case("disk-full")]
+#[case("inodes")]
+#[case("multi-attach")]
+#[case("backup-stale")]
+#[case("claim-deleted")]
+#[case("orphans")]
+#[case("quota")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_simulated_day_leaves_no_more_behind_than_an_hour_did() {
-    let running = demo::start(options("morning", 20_000.0, 1)).await.unwrap();
-    simulated(&running, 7200.0).await;
-    let early = running.footprint();
-    simulated(&running, 26.0 * 3600.0).await;
-    let late = running.footprint();
-    assert!(
-        late <= early + early / 10,
-        "{early} things were kept after two hours, {late} after a day"
-    );
+async fn who_follows_the_advice_passes(#[case] name: &str) {
+    let running = demo::start(options(name, 300.0, 1)).await.unwrap();
+    simulated(&running, 420.0).await;
+    assert!(!running.verdict().unwrap().over, "there is trouble");
+    follow_advice(&running, name).await;
+    simulated(&running, 1500.0).await;
+    let verdict = running.verdict().unwrap();
+    assert!(verdict.passed() && verdict.over, "{verdict:?}");
+    assert!(verdict.noticed_after.unwrap() >= 420.0, "{verdict:?}");
+    assert!(verdict.noticed_after <= verdict.mended_after, "{verdict:?}");
+    assert!(verdict.harm.is_empty(), "{verdict:?}");
     running.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_data_does_not_pass() {
+    let running = demo::start(options("backup-stale", 300.0, 1))
+        .await
+        .unwrap();
+    simulated(&running, 60.0).await;
+    for object in [
+        "persistentvolumeclaims/workspace-coditect-starter-12",
+        "pods/coditect-starter-12",
+    ] {
+        let path = format!("{APP}/{object}");
+        send(&running, (Method::DELETE, path, Value::Null)).await;
+    }
+    simulated(&running, 900.0).await;
+    let verdict = running.verdict().unwrap();
+    let lost = |harm: &demo::Harm| {
+        matches!(harm, demo::Harm::DiskDeleted { claim, snapshot_kept: false, .. }
+            if claim == "workspace-coditect-starter-12")
+    };
+    let cut = |harm: &demo::Harm| matches!(harm, demo::Harm::SessionCut { .. });
+    assert!(verdict.harm.iter().any(lost), "{verdict:?}");
+    assert!(verdict.harm.iter().any(cut), "{verdict:?}");
+    assert!(!verdict.passed(), "{verdict:?}");
+    running.shutdown().await;
+}
+
+/// What a third day leaves behind, when backups have come and gone and lists of restarts are as long as they get: in
+/// the default world, and in one where a pod crashes and an image is not found, all day long.
+#[rstest]
+#[case("")]
+#[case(TROUBLE)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulated_day_leaves_nothing_behind(#[case] timeline: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("day.toml");
+    let text = format!("title = \"a day\"\nbase = \"morning\"\n{timeline}");
+    std::fs::write(&file, text).unwrap();
+    let running = demo::start(options(file.to_str().unwrap(), 20_000.0, 1))
+        .await
+        .unwrap();
+    simulated(&running, 2.0 * DAY).await;
+    let early = running.footprint();
+    simulated(&running, 3.0 * DAY).await;
+    let late = running.footprint();
+    for (what, count) in &late {
+        let before = early[what];
+        // How much of the last hours is kept differs by the hour.
+        assert!(
+            *count <= before + before / 10 + 20,
+            "{what}: {before} after two days, {count} after three; {late:?}"
+        );
+    }
+    if !timeline.is_empty() {
+        assert!(late["events"] > 0, "there is trouble indeed: {late:?}");
+    }
+    running.shutdown().await;
+}
+
+const TROUBLE: &str = r#"
+[[timeline]]
+at = 10
+do = "behave"
+pod = "coditect-app/coditect-pro-3"
+behaviour = { crash-after-seconds = 20.0, exit-code = 1, log = ["FATAL"] }
+restart = true
+
+[[timeline]]
+at = 10
+do = "behave"
+pod = "coditect-app/coditect-pro-4"
+behaviour = { image-pull-fails = true }
+restart = true
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_answers_from_the_same_world_and_invents_nothing() {

@@ -27,6 +27,7 @@ pub(crate) mod workload;
 pub(crate) fn run(world: &mut World, task: &Task) {
     match task {
         Task::Incident(number) => super::scenario::timeline::play(world, *number),
+        Task::Backup(number) => super::scenario::backup::run(world, *number),
         Task::Pulse => {
             let now = world.now;
             world.history.forget(now);

@@ -182,6 +182,10 @@ impl Disk {
         }
     }
 
+    pub(crate) fn points(&self) -> usize {
+        self.curve.len()
+    }
+
     fn point(&self, at: Timestamp) -> Point {
         Point {
             at,

@@ -104,6 +104,14 @@ impl History {
             .push((container.to_owned(), at, count));
     }
 
+    /// Spans and steps that are remembered.
+    pub(crate) fn len(&self) -> usize {
+        let mounts = self.mounts.values().map(Vec::len);
+        let runs = self.runs.values().map(Vec::len);
+        let restarts = self.restarts.values().map(Vec::len);
+        mounts.chain(runs).chain(restarts).sum()
+    }
+
     /// Drops what is older than the retention, and the oldest of very long lists.
     pub(crate) fn forget(&mut self, now: Timestamp) {
         const LONGEST: usize = 512;

@@ -1,5 +1,6 @@
 //! Scenarios: worlds and incidents as data, from `config/demo/*.toml`. Errors name the line and the nearest key.
 
+pub(crate) mod backup;
 pub(crate) mod build;
 pub(crate) mod timeline;
 

@@ -8,7 +8,7 @@ use super::object::{Fields, Object};
 use super::resource::{Key, Kind, RESOURCES};
 
 /// Changes kept per kind; a watch that falls further behind gets 410, as on a real server.
-const LOG: usize = 4096;
+const LOG: usize = 1024;
 
 type Place = (String, String);
 
@@ -125,11 +125,10 @@ impl Store {
     }
 
     /// Objects and changes that are kept.
-    pub(crate) fn size(&self) -> usize {
-        self.tables
-            .iter()
-            .map(|t| t.objects.len() + t.log.len())
-            .sum()
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let objects = self.tables.iter().map(|t| t.objects.len());
+        let changes = self.tables.iter().map(|t| t.log.len());
+        (objects.sum(), changes.sum())
     }
 
     /// Writes an object under a new revision.

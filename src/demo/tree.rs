@@ -95,6 +95,11 @@ impl Tree {
         ROOT
     }
 
+    /// Files and directories that are kept one by one.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub(crate) fn node(&self, inode: u64) -> Option<&Node> {
         self.nodes.get(&inode)
     }

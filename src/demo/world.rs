@@ -20,6 +20,7 @@ use super::history::History;
 use super::object::{Fields, Object, stamp};
 use super::resource::{Key, Kind, RESOURCES};
 use super::sandbox::Sandbox;
+use super::scenario::backup::Backup;
 use super::scenario::timeline::Timeline;
 use super::seed::Seed;
 use super::store::{Change, Store};
@@ -32,6 +33,8 @@ pub(crate) enum Task {
     Reconcile(Key),
     /// The entry of the timeline with this number.
     Incident(usize),
+    /// A run of the backup job with this number.
+    Backup(usize),
     /// Housekeeping, every ten minutes.
     Pulse,
 }
@@ -51,6 +54,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) history: History,
     pub(crate) timeline: Timeline,
+    pub(crate) backups: Vec<Backup>,
     pub(crate) events: controllers::event::Recent,
     queue: VecDeque<Task>,
     queued: HashSet<Task>,
@@ -88,6 +92,7 @@ impl World {
             faults: Faults::default(),
             history: History::default(),
             timeline: Timeline::default(),
+            backups: Vec::new(),
             events: controllers::event::Recent::default(),
             queue: VecDeque::new(),
             queued: HashSet::new(),
@@ -416,16 +421,33 @@ impl World {
         Seed(0).bits(&text)
     }
 
-    /// How many things are kept.
-    pub(crate) fn footprint(&self) -> usize {
-        let spans = |lengths: &mut dyn Iterator<Item = usize>| lengths.sum::<usize>();
-        self.store.size()
-            + self.timers.len()
-            + self.under_way.len()
-            + self.retries.len()
-            + self.sandboxes.len()
-            + spans(&mut self.history.mounts.values().map(Vec::len))
-            + spans(&mut self.history.runs.values().map(Vec::len))
+    /// How many things of each sort are kept.
+    pub(crate) fn footprint(&self) -> BTreeMap<&'static str, usize> {
+        let trees = self.disks.values().map(|d| d.tree.len());
+        let trees = trees.chain(self.images.values().map(|i| i.tree.len()));
+        let trees = trees.chain(self.sandboxes.values().map(|s| s.root.len()));
+        let containers = self.sandboxes.values().flat_map(|s| s.containers.values());
+        let (objects, changes) = self.store.size();
+        BTreeMap::from([
+            ("objects", objects),
+            ("events", self.store.list(Kind::Event, "").count()),
+            ("changes for watches", changes),
+            ("timers", self.timers.len() + self.retries.len()),
+            ("work under way", self.under_way.len()),
+            ("spans of metrics", self.history.len()),
+            (
+                "points of disks",
+                self.disks.values().map(Disk::points).sum(),
+            ),
+            ("files", trees.sum()),
+            ("disks and images", self.disks.len() + self.images.len()),
+            ("pods on nodes", self.sandboxes.len()),
+            (
+                "lines of logs",
+                containers.map(|c| c.log.len() + c.previous.len()).sum(),
+            ),
+            ("harm", self.ledger.len()),
+        ])
     }
 
     fn changed(&mut self, key: &Key, change: &Change) {

@@ -11,7 +11,7 @@ use super::super::object::{Fields, Object};
 use super::super::resource::{Key, Kind};
 use super::super::tree::Content;
 use super::super::world::{Task, World};
-use super::{Class, Scenario, Set, timeline};
+use super::{Class, Scenario, Set, backup, timeline};
 use anyhow::{Result, anyhow};
 
 pub(crate) const DRIVER: &str = "pd.csi.storage.gke.io";
@@ -56,7 +56,9 @@ pub(crate) fn world(scenario: &Scenario, start: Timestamp, seed: u64) -> Result<
     for set in &scenario.set {
         settle_set(&mut world, set, false);
     }
-    backups(&mut world, scenario, start);
+    for set in &scenario.set {
+        backup::begin(&mut world, set, start);
+    }
     world.advance(start);
     for set in &scenario.set {
         settle_set(&mut world, set, true);
@@ -418,37 +420,5 @@ pub(crate) fn grow(world: &mut World, claim: &Key, bytes_per_second: f64, files_
             bytes_per_second,
             files_per_second,
         });
-    }
-}
-
-/// The backups of the last days.
-fn backups(world: &mut World, scenario: &Scenario, start: Timestamp) {
-    for back in (0..3_u32).rev() {
-        for set in &scenario.set {
-            if set.backup_hours == 0 {
-                continue;
-            }
-            let age = f64::from(set.backup_hours) * f64::from(back) + 5.5;
-            let at = start - seconds(age * 3600.0);
-            if at > world.now {
-                world.advance(at);
-            }
-            for ordinal in 0..set.replicas + set.parked {
-                let missing = set
-                    .workspace
-                    .iter()
-                    .find(|w| w.ordinal == ordinal)
-                    .and_then(|w| w.no_backup_hours);
-                if missing.is_some_and(|hours| age < f64::from(hours)) {
-                    continue;
-                }
-                for volume in &set.volume {
-                    let claim = format!("{}-{}-{ordinal}", volume.name, set.name);
-                    let name = format!("{claim}-{}", world.now.strftime("%Y%m%d%H%M"));
-                    timeline::snapshot(world, &set.namespace, &claim, &name);
-                }
-            }
-            world.settle();
-        }
     }
 }

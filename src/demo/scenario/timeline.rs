@@ -9,6 +9,7 @@ use super::super::faults::Behaviour;
 use super::super::object::{Fields, Object};
 use super::super::resource::{Key, Kind};
 use super::super::world::{Task, World};
+use super::backup::LABEL;
 
 /// One thing that happens.
 #[derive(Clone, Debug, Deserialize)]
@@ -333,7 +334,7 @@ fn node_down(world: &mut World, node: &str) {
 /// Takes a snapshot as the backup job does.
 pub(crate) fn snapshot(world: &mut World, namespace: &str, claim: &str, name: &str) {
     let object = json!({
-        "metadata": {"name": name, "namespace": namespace, "labels": {"backup": "daily"}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {LABEL.0: LABEL.1}},
         "spec": {"source": {"persistentVolumeClaimName": claim}},
     });
     if let Err(failure) = world.create(Kind::Snapshot, object, false) {
