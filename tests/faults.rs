@@ -10,7 +10,8 @@ mod stage;
 
 use std::time::Duration;
 
-use proxy::{Act, Seen, answer, not_now, refusal, status};
+use proxy::{Act, Seen, answer, not_now, not_now_in_a_header, refusal, status};
+use rstest::rstest;
 use stage::Stage;
 use strum::IntoEnumIterator as _;
 use wsdash::cluster::feed::Beat;
@@ -277,12 +278,15 @@ async fn a_version_that_is_too_old_is_listed_anew_and_what_vanished_goes() {
     stage.until("all is live", Stage::all_live).await;
 }
 
+#[rstest]
+#[case::in_the_body(not_now)]
+#[case::in_a_header(not_now_in_a_header)]
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_too_often_waits_as_long_as_the_server_says() {
+async fn who_asks_too_often_waits_as_long_as_the_server_says(#[case] refusal: fn(u32) -> Act) {
     let mut stage = Stage::live().await;
-    stage.proxy.rule(|seen| {
+    stage.proxy.rule(move |seen| {
         if seen.is_of("pods") {
-            not_now(4)
+            refusal(4)
         } else {
             Act::Pass
         }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::action::{Right, delete_claims, evict, resize, restore, snapshot};
+use crate::action::{Right, delete_claims, evict, resize, restore, snapshot, verify};
 use crate::app::Msg;
 use crate::app::detail::{Chart, Line, LogSource, LogState, Measure, Range};
 use crate::app::listing::RowId;
@@ -186,6 +186,7 @@ fn needs(namespace: Option<&str>) -> Vec<(&'static str, Vec<Rule>)> {
         ("snapshot", snapshot::rights(place)),
         ("restore", restore::rights(place)),
         ("resize", resize::rights(place)),
+        ("verify", verify::rights(place)),
         ("orphans", delete_claims::rights(place)),
         ("evict", evict::rights(place)),
     ];

@@ -262,6 +262,15 @@ pub fn not_now(seconds: u32) -> Act {
     refuse(429, &status(429, "TooManyRequests", seconds))
 }
 
+/// The same as priority and fairness says it: in a header, with a line of text.
+pub fn not_now_in_a_header(seconds: u32) -> Act {
+    let body = "Too many requests, please try again later.\n";
+    Act::Answer(format!(
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: {seconds}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
 fn refuse(code: u16, body: &str) -> Act {
     Act::Answer(format!(
         "HTTP/1.1 {code} No\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",

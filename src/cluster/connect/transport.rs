@@ -6,14 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{Request, Response, StatusCode, Uri};
 use kube::client::Body;
 use kube::{Client, Config};
+use serde_json::{Value, json};
 use tower_service::Service;
 
 use super::credentials::Credentials;
 use crate::cluster::fault::{Fault, FaultKind, seconds};
+
+/// For the few words of a refusal.
+const ADVICE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The other end, as it may be shown: without user and password.
 #[derive(Clone)]
@@ -144,8 +148,43 @@ impl Transport {
                 .map_err(|_elapsed| self.endpoint.late(limit))?,
             None => sent.await,
         };
-        answer.map_err(|error| self.endpoint.failed(&error))
+        let response = answer.map_err(|error| self.endpoint.failed(&error))?;
+        Ok(with_advice(response).await)
     }
+}
+
+/// A server that is too busy says in a header when to come back, often with no more than a line of
+/// text (`apiserver/pkg/server/filters/priority-and-fairness.go`), and kube reads bodies alone. So
+/// the advice is put where a Status has it.
+async fn with_advice(response: Response<Body>) -> Response<Body> {
+    let is_busy = matches!(
+        response.status(),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    let header = response.headers().get(RETRY_AFTER);
+    let seconds = header.and_then(|value| value.to_str().ok()?.trim().parse::<u32>().ok());
+    let Some(seconds) = seconds.filter(|seconds| is_busy && *seconds > 0) else {
+        return response;
+    };
+    let (mut parts, body) = response.into_parts();
+    let read = tokio::time::timeout(ADVICE_LIMIT, body.collect_bytes()).await;
+    let bytes = read.ok().and_then(Result::ok).unwrap_or_default();
+    let status = serde_json::from_slice(&bytes).ok();
+    let mut status = status
+        .filter(|status: &Value| status["kind"] == "Status")
+        .unwrap_or_else(|| {
+            let text = String::from_utf8_lossy(&bytes);
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "message": text.trim(), "code": parts.status.as_u16()})
+        });
+    if status["details"]["retryAfterSeconds"].as_u64().unwrap_or(0) == 0 {
+        if !status["details"].is_object() {
+            status["details"] = json!({});
+        }
+        status["details"]["retryAfterSeconds"] = json!(seconds);
+    }
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(status.to_string().into_bytes()))
 }
 
 fn is_stream(uri: &Uri) -> bool {
