@@ -17,6 +17,8 @@ mod interrupted;
 mod line;
 #[path = "actions/rights.rs"]
 mod rights;
+#[path = "actions/role.rs"]
+mod role;
 #[path = "actions/stage.rs"]
 mod stage;
 

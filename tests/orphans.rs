@@ -19,9 +19,19 @@ mod stage;
 #[path = "actions/kit.rs"]
 mod kit;
 
+#[path = "actions/line.rs"]
+mod line;
+
+#[path = "actions/role.rs"]
+mod role;
+
+#[path = "orphans/interrupted.rs"]
+mod interrupted;
+
 use std::time::{Duration, Instant};
 
 use kit::{configure, sums, work};
+use role::only_under_its_role;
 use serde_json::{Value, json};
 use stage::{MERGE, Stage, said, stages};
 
@@ -326,6 +336,21 @@ async fn two_at_once_delete_a_claim_once() {
             .map(|(file, _)| file.trim_end_matches(".jsonl").to_owned());
         let (code, out, err) = stage.wsdash(&["undo", &id.unwrap(), "--yes"]).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        stage.inspect(&stage.claims().await).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn it_is_done_under_exactly_its_role_and_under_no_less() {
+    for stage in stages("orole", 1).await {
+        configure(&stage, LENIENT);
+        delete_set(&stage).await;
+        look(&stage).await;
+        let name = claim(&stage).await["spec"]["volumeName"].clone();
+        let args = ["orphans", CLAIM, "--delete", "--yes"];
+        only_under_its_role(&stage, "orphans", &args).await;
+        undone(&stage, name.as_str().unwrap()).await;
         stage.inspect(&stage.claims().await).await;
         stage.end().await;
     }

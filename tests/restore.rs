@@ -279,9 +279,11 @@ fn stride() -> usize {
 #[tokio::test]
 async fn a_restore_in_place_that_is_killed_anywhere_is_resumed_to_its_end() {
     for stage in stages("kill-res", 1).await {
+        // one snapshot: the provider takes one of a disk in ten minutes
+        let before = spoilt(&stage, "ide-0").await;
         let mut lines = 3;
         loop {
-            let before = spoilt(&stage, "ide-0").await;
+            spoil(&stage, "ide-0").await;
             let args = ["restore", "ide-0", "--in-place", "--yes"];
             let cut = killed_at(&stage, &args, lines).await;
             if cut {

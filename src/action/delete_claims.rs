@@ -78,6 +78,7 @@ pub fn plan(seen: &Seen<'_>, claims: &[ObjectKey]) -> Result<Plan, Refusal> {
 }
 
 fn one(seen: &Seen<'_>, plan: &mut Plan, key: &ObjectKey) -> Result<(), Refusal> {
+    seen.needs(&[Kind::Claim])?;
     let claim = seen.inventory.claims.get(key).ok_or_else(|| {
         Refusal::new(
             RefusalKind::NotFound,

@@ -43,11 +43,17 @@ async fn client(kubeconfig: &str) -> kube::Client {
 /// and not of one of them twice. With a namespace of its own in which a set `ide` of `replicas`
 /// workspaces is ready.
 pub(crate) async fn stages(rule: &str, replicas: i64) -> Vec<Stage> {
+    stages_at(rule, replicas, 2.0).await
+}
+
+/// With this pace of the simulated cluster: at 1 ages of its objects are those of the computer's
+/// clock.
+pub(crate) async fn stages_at(rule: &str, replicas: i64, speed: f64) -> Vec<Stage> {
     let mut stage = if let Some(stage) = real().await {
         stage
     } else {
         eprintln!("{rule}: NOT run on a real cluster, WSDASH_E2E_KUBECONFIG is not set");
-        simulated().await
+        simulated(speed).await
     };
     stage.furnish(rule, replicas).await;
     vec![stage]
@@ -63,9 +69,9 @@ pub(crate) async fn real_stage(rule: &str, replicas: i64) -> Option<Stage> {
     Some(stage)
 }
 
-async fn simulated() -> Stage {
+async fn simulated(speed: f64) -> Stage {
     let options = demo::Options {
-        speed: 2.0,
+        speed,
         ..demo::Options::default()
     };
     let running = demo::start(options).await.unwrap();

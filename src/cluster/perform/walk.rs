@@ -27,6 +27,8 @@ use crate::domain::metric::Metrics;
 const POLL: Duration = Duration::from_millis(700);
 /// How often a look in the middle of a job is repeated because of conflicts.
 const MOST_CONFLICTS: u32 = 5;
+/// A server that is away while something is looked at gets this long.
+const LOOK_PATIENCE: Duration = Duration::from_secs(120);
 /// A lease whose renewal is late gets this long.
 const LEASE_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -264,20 +266,29 @@ impl Walk<'_> {
         guard: &Guard,
     ) -> Ended {
         let namespace = self.job.plan.namespace();
-        let fresh = look::look(
-            self.performer.caller(),
-            self.performer.policy(),
-            namespace,
-            (kinds, &[]),
-            |_| objects.to_vec(),
-        );
-        let fresh = tokio::select! {
-            fresh = fresh => fresh,
-            () = self.cancel.cancelled() => return Ended::Cancelled,
-        };
-        let fresh = match fresh {
-            Ok(fresh) => fresh,
-            Err(fault) => return Ended::Failed(Reason::new(fault.sentence, fault.next)),
+        let deadline = Instant::now() + LOOK_PATIENCE;
+        let fresh = loop {
+            let fresh = look::look(
+                self.performer.caller(),
+                self.performer.policy(),
+                namespace,
+                (kinds, &[]),
+                |_| objects.to_vec(),
+            );
+            let fresh = tokio::select! {
+                fresh = fresh => fresh,
+                () = self.cancel.cancelled() => return Ended::Cancelled,
+            };
+            match fresh {
+                Ok(fresh) => break fresh,
+                // looking changes nothing: a server that is away is waited for
+                Err(fault) if fault.is_transient() && Instant::now() < deadline => {}
+                Err(fault) => return Ended::Failed(Reason::new(fault.sentence, fault.next)),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(POLL) => {}
+                () = self.cancel.cancelled() => return Ended::Cancelled,
+            }
         };
         let metrics = Metrics::default();
         let run = &self.job.plan.id;
