@@ -9,10 +9,14 @@
     reason = "a test fails by a panic, and says aloud what it did not run"
 )]
 
+#[path = "cluster/keys.rs"]
+mod keys;
 #[path = "cluster/place.rs"]
 mod place;
 #[path = "pty/harness.rs"]
 mod pty;
+#[path = "cluster/shell.rs"]
+mod shell;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;

@@ -69,6 +69,13 @@ impl Place {
         Some(place)
     }
 
+    /// Adds to the configuration.
+    pub fn configure(&self, more: &str) {
+        let file = self.folder.path().join("config.toml");
+        let before = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, before + more).unwrap();
+    }
+
     /// The same place in the eyes of somebody else.
     pub fn as_user(&self, user: &str) -> Self {
         Self {
