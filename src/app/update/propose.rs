@@ -236,6 +236,13 @@ pub(super) fn take_end(model: &mut Model, run: &str, result: Result<Box<Job>, Te
                 Level::Bad
             };
             model.notify(level, format!("{}: {}", row.job.plan.title, row.state()));
+            // The journal of the other job says so too; its lines were not sent here.
+            if let Request::Undo { job } = &row.job.plan.request
+                && row.job.is_done()
+                && let Some(other) = model.jobs.get_mut(job)
+            {
+                other.job.undone_by = Some(row.job.plan.id.clone());
+            }
             model.jobs.insert(run.to_owned(), row);
         }
         Err(why) => {

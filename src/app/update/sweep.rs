@@ -10,8 +10,9 @@ use crate::domain::ownership::{self, Class};
 
 /// Claims of one tick: classifying one costs a few microseconds, and keys wait meanwhile.
 const AT_ONCE: usize = 250;
-/// From the end of one sweep to the next.
+/// From one sweep to the next, unless the policy asks for looks that lie closer together.
 const PAUSE: SignedDuration = SignedDuration::from_mins(5);
+const SHORTEST: SignedDuration = SignedDuration::from_secs(5);
 
 /// How far it has got.
 #[derive(Debug, Default)]
@@ -34,7 +35,8 @@ pub(super) fn go_on(model: &mut Model) -> Vec<Effect> {
             return Vec::new();
         }
         sweep.pending = inventory.claims.keys().cloned().collect();
-        sweep.next = model.now.checked_add(PAUSE).ok();
+        let pause = model.orphans.apart.clamp(SHORTEST, PAUSE);
+        sweep.next = model.now.checked_add(pause).ok();
     }
     let left = sweep.pending.len().saturating_sub(AT_ONCE);
     for key in sweep.pending.drain(left..) {
