@@ -19,6 +19,7 @@ mod keep;
 pub mod kubectl;
 pub mod plan;
 pub mod purge;
+mod recreate;
 pub mod refusal;
 pub mod request;
 pub mod resize;
@@ -28,6 +29,7 @@ pub mod role;
 pub mod seen;
 mod session;
 pub mod snapshot;
+pub mod template;
 pub mod undo;
 pub mod verify;
 
@@ -81,6 +83,7 @@ pub fn plan(seen: &Seen<'_>, request: &Request, jobs: &[Job]) -> Result<Plan, Re
             in_place,
             claims,
         } => restore::plan(seen, workspace, from.as_deref(), *in_place, claims),
+        Request::Template { set, source_fixed } => template::plan(seen, set, *source_fixed),
         Request::Verify {
             workspace,
             force,

@@ -21,6 +21,8 @@ mod rights;
 mod role;
 #[path = "actions/stage.rs"]
 mod stage;
+#[path = "actions/template.rs"]
+mod template;
 
 use serde_json::{Value, json};
 use stage::{MERGE, stages};

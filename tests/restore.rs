@@ -23,11 +23,19 @@ mod stage;
 #[path = "actions/kit.rs"]
 mod kit;
 
+#[path = "actions/line.rs"]
+mod line;
+
+#[path = "actions/role.rs"]
+mod role;
+
 use std::time::{Duration, Instant};
 
 use kit::{sh, sums, work};
+use line::Line;
+use role::only_under_its_role;
 use serde_json::{Value, json};
-use stage::{Stage, stages};
+use stage::{Stage, said, stages};
 
 /// Work, a snapshot of it, and then the work is spoilt. Answers the checksums of before.
 async fn spoilt(stage: &Stage, pod: &str) -> String {
@@ -346,6 +354,59 @@ async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss()
             }
             lines += stride();
         }
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn it_is_done_under_exactly_its_role_and_under_no_less() {
+    for stage in stages("rrole", 1).await {
+        let before = spoilt(&stage, "ide-0").await;
+        let args = ["restore", "ide-0", "--in-place", "--yes"];
+        only_under_its_role(&stage, "restore", &args).await;
+        is_whole(&stage, 1).await;
+        assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
+        purge(&stage).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_in_the_middle_costs_nothing() {
+    for mut stage in stages("rcut", 1).await {
+        let before = spoilt(&stage, "ide-0").await;
+        let line = Line::before(&mut stage).await;
+        let steps = [
+            "block",
+            "delete-workspace-ide-0",
+            "create-workspace-ide-0",
+            "back",
+        ];
+        for step in steps {
+            stage.forget_journals();
+            spoil(&stage, "ide-0").await;
+            let mut child = stage.spawn(&["restore", "ide-0", "--in-place", "--yes"]);
+            let deadline = Instant::now() + Duration::from_secs(120);
+            let is_there =
+                |line: &Value| line["entry"] == json!("started") && line["id"] == json!(step);
+            while !stage.journal().iter().any(is_there) {
+                assert!(
+                    child.try_wait().unwrap().is_none() && Instant::now() < deadline,
+                    "{} never came to {step}: {:#?}",
+                    stage.name,
+                    stage.journal()
+                );
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            line.cut_for_a_while().await;
+            let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+            let (code, out, err) = said(&output.await.unwrap());
+            assert_eq!(code, 0, "{} {step}: {out}{err}", stage.name);
+            assert_eq!(sums(&stage, "ide-0").await, before, "{} {step}", stage.name);
+            stage.wait_out_late_leases().await;
+            purge(&stage).await;
+        }
+        is_whole(&stage, 1).await;
         stage.end().await;
     }
 }

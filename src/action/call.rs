@@ -27,8 +27,8 @@ pub enum Identity {
     /// It carries the label [`super::RUN_LABEL`] with this run: its uid is looked up just before.
     /// For what a crash may or may not have let come to be.
     Ours(String),
-    /// Whatever has the name when it comes to it. Only for commands that are right in every pod
-    /// of that name.
+    /// Whatever has the name when it comes to it. Only for what is right whoever made it, such as
+    /// removing the folder of a run from a pod that may be another by then.
     Named,
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delete_claims;
 use super::journal::Job;
-use super::{purge, restore, verify};
+use super::{purge, restore, template, verify};
 use crate::domain::inventory::Inventory;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::quantity::Quantity;
@@ -31,6 +31,7 @@ pub enum ActionName {
     Snapshot,
     Restore,
     Resize,
+    Template,
     Orphans,
     Verify,
     Evict,
@@ -49,6 +50,12 @@ pub enum Request {
     Resize {
         claim: ObjectKey,
         to: Growth,
+    },
+    /// The templates of a set as large as its largest claims.
+    Template {
+        set: ObjectKey,
+        /// Whoever manages the set has the new sizes already.
+        source_fixed: bool,
     },
     /// Ends the sessions: the pods are evicted, with their own grace.
     Evict {
@@ -97,6 +104,7 @@ impl Request {
         match self {
             Self::Snapshot { .. } => ActionName::Snapshot,
             Self::Resize { .. } => ActionName::Resize,
+            Self::Template { .. } => ActionName::Template,
             Self::Evict { .. } => ActionName::Evict,
             Self::Orphans { .. } => ActionName::Orphans,
             Self::Restore { .. } => ActionName::Restore,
@@ -112,6 +120,7 @@ impl Request {
             Self::Snapshot { workspaces, .. } | Self::Evict { workspaces } => workspaces.first(),
             Self::Orphans { claims } => claims.first(),
             Self::Resize { claim, .. } => Some(claim),
+            Self::Template { set, .. } => Some(set),
             Self::Restore { workspace, .. } | Self::Verify { workspace, .. } => Some(workspace),
             Self::Purge { .. } | Self::Undo { .. } => None,
         };
@@ -128,6 +137,7 @@ impl Request {
             Self::Purge { .. } => purge::kinds(),
             Self::Restore { .. } => restore::kinds(),
             Self::Verify { .. } => verify::kinds(),
+            Self::Template { .. } => template::kinds(),
         }
     }
 
@@ -163,6 +173,7 @@ impl Request {
                 let class = class.map(ObjectKey::unscoped);
                 objects.extend(class.map(|key| (Kind::StorageClass, key)));
             }
+            Self::Template { set, .. } => objects.push((Kind::Set, set.clone())),
             Self::Evict { workspaces } => {
                 objects.extend(workspaces.iter().map(|key| (Kind::Pod, key.clone())));
             }

@@ -315,10 +315,12 @@ fn drift(seen: &Seen<'_>, plan: &mut Plan, key: &ObjectKey, target: Quantity) {
         {
             plan.notes.push(format!(
                 "template drift: set {} makes new claims of {} with {}; its template cannot be \
-                 changed, only the set be made anew around its pods",
+                 changed; when the claims have grown `wsdash template {}` makes the set anew \
+                 around its pods",
                 set.meta.key.name,
                 template.name,
-                size.canonical()
+                size.canonical(),
+                set.meta.key.name
             ));
         }
     }

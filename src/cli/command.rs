@@ -59,6 +59,8 @@ pub enum Act {
     Restore(RestoreArgs),
     /// Make a claim larger while it is in use
     Resize(ResizeArgs),
+    /// Make the claim templates of a set as large as its claims, which were resized
+    Template(TemplateArgs),
     /// Show claims that nothing needs, with the proof, and delete them safely
     Orphans(OrphansArgs),
     /// Test whether the work in a workspace outlives its pod
@@ -280,6 +282,18 @@ impl FromStr for Size {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct TemplateArgs {
+    /// The set
+    #[arg(value_name = "SET")]
+    pub set: String,
+    /// Also when Helm, Argo or Flux manage the set: its source has the new sizes already
+    #[arg(long)]
+    pub source_fixed: bool,
+    #[command(flatten)]
+    pub action: ActionFlags,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct OrphansArgs {
     /// Only these claims
     #[arg(value_name = "CLAIM")]
@@ -381,6 +395,7 @@ pub enum RbacAction {
     Snapshot,
     Restore,
     Resize,
+    Template,
     Orphans,
     Verify,
     Evict,

@@ -20,7 +20,7 @@ use crate::action::request::{ActionName, Growth, Request};
 use crate::action::role;
 use crate::action::{
     Refusal, RefusalKind, Right, delete_claims, evict, kubectl, resize, restore, right, snapshot,
-    verify,
+    template, verify,
 };
 use crate::cli::{Act, ActionFlags, RbacAction, Size, TextFormat};
 use crate::cluster::connect::{Connection, Environment, Interaction, connect};
@@ -83,6 +83,14 @@ async fn attempt(loaded: &Loaded, act: &Act) -> Result<u8> {
             let session = Session::open(loaded, ActionName::Evict).await?;
             let workspaces = session.keys(&args.names)?;
             let request = Request::Evict { workspaces };
+            Box::pin(session.perform(&request, &args.action)).await
+        }
+        Act::Template(args) => {
+            let session = Session::open(loaded, ActionName::Template).await?;
+            let request = Request::Template {
+                set: session.key(&args.set)?,
+                source_fixed: args.source_fixed,
+            };
             Box::pin(session.perform(&request, &args.action)).await
         }
         Act::Restore(args) => Box::pin(super::restore::run(loaded, args)).await,
@@ -497,6 +505,7 @@ fn rights_of(action: RbacAction, namespace: &str) -> Vec<Right> {
         RbacAction::Evict => evict::rights(namespace),
         RbacAction::Orphans => delete_claims::rights(namespace),
         RbacAction::Restore => restore::rights(namespace),
+        RbacAction::Template => template::rights(namespace),
         RbacAction::Verify => verify::rights(namespace),
     }
 }

@@ -5,11 +5,12 @@
 use serde_json::{Value, json};
 
 use super::{Piece, check, remove, side_target};
-use crate::action::call::{Call, PatchType, Probe, Propagation, Target};
+use crate::action::call::{Call, PatchType, Probe, Target};
 use crate::action::condition::Condition;
 use crate::action::guard::Guard;
 use crate::action::keep::{self, Held, KEPT_POINTER, SOON};
 use crate::action::plan::{Capture, Do, Plan, Source, Step};
+use crate::action::recreate::{as_it_was, orphan, put};
 use crate::action::refusal::{Refusal, RefusalKind};
 use crate::action::seen::Seen;
 use crate::action::session;
@@ -214,7 +215,7 @@ impl<'a, 'b> Swap<'a, 'b> {
                 let target = target(set);
                 plan.steps.push(
                     orphan("block", &target)
-                        .undone_by(put(set, "undo-block", manifest))
+                        .undone_by(put(&set.meta.key, "undo-block", manifest))
                         .undone_by(back()),
                 );
                 plan.steps.push(super::gone("block-gone", target));
@@ -277,7 +278,7 @@ impl<'a, 'b> Swap<'a, 'b> {
                 let pod = self.workspace.key.clone();
                 let now = Target::new(Kind::Set, key.clone(), "${uid-now-set}");
                 let running = Target::new(Kind::Pod, pod.clone(), "${uid-now-pod}");
-                let mut step = put(set, "unblock", manifest);
+                let mut step = put(&set.meta.key, "unblock", manifest);
                 // whoever stands there now, if anybody does
                 step.undo = vec![
                     look("look-set-again", Kind::Set, key, "uid-now-set"),
@@ -561,41 +562,6 @@ fn range(set: &Set, id: &str, later: bool) -> Step {
     )
 }
 
-/// Deletes a set and leaves its pods.
-fn orphan(id: &str, set: &Target) -> Step {
-    Step::call(
-        id,
-        format!("delete set {} and leave its pods", set.key.name),
-        Call::Delete {
-            target: set.clone(),
-            propagation: Propagation::Orphan,
-        },
-        Probe::Removed {
-            target: set.clone(),
-        },
-    )
-}
-
-/// Makes the set anew as it was.
-fn put(set: &Set, id: &str, manifest: &Value) -> Step {
-    let key = &set.meta.key;
-    Step::call(
-        id,
-        format!("create set {} as it was", key.name),
-        Call::Create {
-            kind: Kind::Set,
-            namespace: key.namespace.to_string(),
-            manifest: manifest.clone(),
-        },
-        Probe::Stands {
-            kind: Kind::Set,
-            key: key.clone(),
-            pointer: "/metadata/name".to_owned(),
-            value: json!(&*key.name),
-        },
-    )
-}
-
 /// Chooses the gentlest way that keeps the controller from the ordinal.
 fn block<'a>(seen: &Seen<'a>, workspace: &'a Workspace) -> Result<Block<'a>, Refusal> {
     let set = seen.inventory.set_of(workspace);
@@ -668,18 +634,4 @@ fn block<'a>(seen: &Seen<'a>, workspace: &'a Workspace) -> Result<Block<'a>, Ref
         );
     };
     Ok(Block::Away(set, as_it_was(whole)))
-}
-
-/// A set as it can be created again.
-fn as_it_was(set: &Value) -> Value {
-    let meta = &set["metadata"];
-    let mut made = json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
-        "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
-        "spec": set["spec"]});
-    for field in ["labels", "annotations", "finalizers"] {
-        if !meta[field].is_null() {
-            made["metadata"][field] = meta[field].clone();
-        }
-    }
-    made
 }

@@ -1,0 +1,56 @@
+//! A set that is away for a moment while its pods stay, and is made anew: what cannot be changed in
+//! a set is changed so.
+
+use serde_json::{Value, json};
+
+use super::call::{Call, Probe, Propagation, Target};
+use super::plan::Step;
+use crate::domain::key::{Kind, ObjectKey};
+
+/// Deletes a set and leaves its pods.
+pub(super) fn orphan(id: &str, set: &Target) -> Step {
+    Step::call(
+        id,
+        format!("delete set {} and leave its pods", set.key.name),
+        Call::Delete {
+            target: set.clone(),
+            propagation: Propagation::Orphan,
+        },
+        Probe::Removed {
+            target: set.clone(),
+        },
+    )
+}
+
+/// Makes the set anew as it was.
+pub(super) fn put(key: &ObjectKey, id: &str, manifest: &Value) -> Step {
+    Step::call(
+        id,
+        format!("create set {} as it was", key.name),
+        Call::Create {
+            kind: Kind::Set,
+            namespace: key.namespace.to_string(),
+            manifest: manifest.clone(),
+        },
+        Probe::Stands {
+            kind: Kind::Set,
+            key: key.clone(),
+            pointer: "/metadata/name".to_owned(),
+            value: json!(&*key.name),
+        },
+    )
+}
+
+/// A set as it can be created again.
+pub(super) fn as_it_was(set: &Value) -> Value {
+    let meta = &set["metadata"];
+    let mut made = json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
+        "spec": set["spec"]});
+    for field in ["labels", "annotations", "finalizers"] {
+        if !meta[field].is_null() {
+            made["metadata"][field] = meta[field].clone();
+        }
+    }
+    made
+}
