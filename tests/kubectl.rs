@@ -458,8 +458,39 @@ fn exec_and_logs_reach_into_a_pod_whose_work_outlives_it() {
         });
         shell.send("echo $((6*7))-answer\r");
         shell.wait_for("42-answer");
+        shell.send("sleep 1000\r");
+        shell.wait_for("sleep 1000");
+        shell.send("\x03");
+        shell.send("echo after-$?\r");
+        shell.wait_for("after-130");
         shell.send("exit 5\r");
         assert_eq!(shell.exit(), pty::Ended::Code(5), "{}", place.cluster);
+
+        // what the dashboard sends: the first shell that is there
+        let pick = "command -v zsh >/dev/null 2>&1 && exec zsh; \
+                    command -v sh >/dev/null 2>&1 && exec sh; exit 127";
+        let mut shell = pty::Start::new(program())
+            .args([
+                "--kubeconfig",
+                path(&place.kubeconfig),
+                "-n",
+                &place.namespace,
+            ])
+            .args(["exec", "-it", "ide-0", "--", "sh", "-c", pick])
+            .start();
+        shell.send("cd /workspace && echo in-$PWD\r");
+        shell.wait_for("in-/workspace");
+        shell.send("\x04");
+        assert_eq!(shell.exit(), pty::Ended::Code(0), "{}", place.cluster);
+
+        let piped = ["exec", "ide-0", "--", "sh"];
+        assert_eq!(place.ask(&piped), "", "{}", place.cluster);
+        let why = place.refused(&["exec", "ide-0", "--", "zsh"]);
+        shows(
+            &place,
+            &why,
+            &["exec: \"zsh\": executable file not found in $PATH"],
+        );
         place.leave();
     }
 }

@@ -16,20 +16,40 @@ mod eval;
 mod files;
 mod parse;
 mod stat;
+mod terminal;
 
+pub(crate) use builtin::is_program;
 pub(crate) use eval::{Interpreter, Stop};
 pub(crate) use files::Files;
+pub(crate) use terminal::Terminal;
 
 /// What a process sees of the world outside its shell.
 pub(crate) trait Host {
     /// Works on the pod's files; `false` when the pod is gone.
     fn files(&mut self, act: &mut dyn FnMut(&mut Files<'_>)) -> bool;
-    /// The next bytes of standard input, `None` at its end.
-    fn read(&mut self) -> Option<Vec<u8>>;
+    /// What comes next from standard input.
+    fn read(&mut self) -> Typed;
+    /// Standard input is a terminal.
+    fn is_terminal(&self) -> bool {
+        false
+    }
+    /// Whether ^C ended the last wait; it is told once.
+    fn was_interrupted(&mut self) -> bool {
+        false
+    }
     /// Writes to standard output or error; `false` when nobody listens any more.
     fn write(&mut self, error: bool, bytes: &[u8]) -> bool;
     /// Waits; `false` when the process is to end.
     fn sleep(&mut self, seconds: f64) -> bool;
+}
+
+/// What standard input brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Typed {
+    Bytes(Vec<u8>),
+    End,
+    /// ^C on a terminal.
+    Interrupt,
 }
 
 /// How a container's main process begins.
@@ -143,8 +163,8 @@ impl Host for Main<'_> {
         with_files(self.world, self.uid, self.container, act)
     }
 
-    fn read(&mut self) -> Option<Vec<u8>> {
-        None
+    fn read(&mut self) -> Typed {
+        Typed::End
     }
 
     fn write(&mut self, _error: bool, bytes: &[u8]) -> bool {

@@ -1,6 +1,7 @@
 //! Exec and attach by websocket: `v5.channel.k8s.io`, and `v4` for older clients. One thread runs the shell of
 //! a session; it ends with the socket, with the pod and with the server.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 use super::super::failure::Failure;
 use super::super::object::{Fields, Object};
 use super::super::resource::Kind;
-use super::super::shell::{self, Files, Host, Interpreter};
+use super::super::shell::{self, Files, Host, Interpreter, Terminal, Typed};
 use super::super::world::World;
 use super::{Query, Shared, Target, fail};
 
@@ -39,6 +40,10 @@ struct Session {
     tty: bool,
     stdin: bool,
     input: Receiver<Vec<u8>>,
+    /// What came while nobody read.
+    early: VecDeque<Vec<u8>>,
+    terminal: Terminal,
+    interrupted: bool,
     output: mpsc::Sender<Vec<u8>>,
 }
 
@@ -56,33 +61,47 @@ impl Host for Session {
         running && shell::with_files(&mut world, &self.uid, &self.container, act)
     }
 
-    fn read(&mut self) -> Option<Vec<u8>> {
-        if !self.stdin {
-            return None;
-        }
+    fn read(&mut self) -> Typed {
         loop {
-            match self.input.recv_timeout(LOOK) {
-                Ok(bytes) if bytes.is_empty() => {
-                    self.stdin = false;
-                    return None;
-                }
-                Ok(bytes) => return Some(bytes),
+            if let Some(typed) = self.terminal.take() {
+                return typed;
+            }
+            if !self.stdin {
+                return Typed::End;
+            }
+            let next = match self.early.pop_front() {
+                Some(bytes) => Ok(bytes),
+                None => self.input.recv_timeout(LOOK),
+            };
+            match next {
+                Ok(bytes) if bytes.is_empty() => self.stdin = false,
+                Ok(bytes) if self.tty => self.press(&bytes),
+                Ok(bytes) => return Typed::Bytes(bytes),
                 Err(RecvTimeoutError::Timeout) if self.files(&mut |_| {}) => {}
-                Err(_) => {
-                    self.stdin = false;
-                    return None;
-                }
+                Err(_) => self.stdin = false,
             }
         }
+    }
+
+    fn is_terminal(&self) -> bool {
+        self.tty && self.stdin
+    }
+
+    fn was_interrupted(&mut self) -> bool {
+        std::mem::take(&mut self.interrupted)
     }
 
     fn write(&mut self, error: bool, bytes: &[u8]) -> bool {
         let channel = if error && !self.tty { STDERR } else { STDOUT };
         let translated;
         let bytes = if self.tty {
-            translated = String::from_utf8_lossy(bytes)
-                .replace('\n', "\r\n")
-                .into_bytes();
+            translated = bytes.iter().fold(Vec::new(), |mut out, byte| {
+                if *byte == b'\n' {
+                    out.push(b'\r');
+                }
+                out.push(*byte);
+                out
+            });
             &translated
         } else {
             bytes
@@ -98,11 +117,20 @@ impl Host for Session {
     fn sleep(&mut self, seconds: f64) -> bool {
         let until = self.shared.clock.now() + super::super::clock::seconds(seconds);
         while self.shared.clock.now() < until {
-            // Input that comes meanwhile is lost, as nobody reads it; a closed socket ends the wait.
-            if let Err(RecvTimeoutError::Disconnected) = self
-                .input
-                .recv_timeout(LOOK.min(self.shared.clock.real(seconds)))
-            {
+            let wait = LOOK.min(self.shared.clock.real(seconds));
+            if self.early.len() < QUEUE {
+                match self.input.recv_timeout(wait) {
+                    Ok(bytes) if self.tty && !bytes.is_empty() => self.press(&bytes),
+                    Ok(bytes) => self.early.push_back(bytes),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    // A closed socket ends the wait.
+                    Err(RecvTimeoutError::Disconnected) => return false,
+                }
+            } else {
+                std::thread::park_timeout(wait);
+            }
+            if self.terminal.take_interrupt() {
+                self.interrupted = true;
                 return false;
             }
             if self.output.is_closed() || !self.files(&mut |_| {}) {
@@ -110,6 +138,16 @@ impl Host for Session {
             }
         }
         true
+    }
+}
+
+impl Session {
+    /// Keys of the terminal, with their echo.
+    fn press(&mut self, bytes: &[u8]) {
+        let echo = self.terminal.press(bytes);
+        if !echo.is_empty() {
+            self.write(false, &echo);
+        }
     }
 }
 
@@ -220,19 +258,23 @@ async fn session(
             tty,
             stdin,
             input,
+            early: VecDeque::new(),
+            terminal: Terminal::default(),
+            interrupted: false,
             output,
         };
-        let code = if tty && is_shell(&words) {
-            interactive(&mut shell, &mut host)
+        let program = words.first().is_some_and(|word| shell::is_program(word));
+        let end = if program {
+            status(shell.run_command(&words, &mut host), &words)
         } else {
-            shell.run_command(&words, &mut host)
+            not_there(&words)
         };
         let mut message = vec![STATUS];
-        message.extend_from_slice(status(code, &words).to_string().as_bytes());
+        message.extend_from_slice(end.to_string().as_bytes());
         drop(host.output.blocking_send(message));
     });
     let mut input = Some(to_shell);
-    let mut waiting: std::collections::VecDeque<Vec<u8>> = std::collections::VecDeque::new();
+    let mut waiting: VecDeque<Vec<u8>> = VecDeque::new();
     loop {
         deliver(&mut input, &mut waiting);
         let full = waiting.len() >= QUEUE;
@@ -270,10 +312,7 @@ async fn session(
 }
 
 /// Hands what came in to the shell as far as it takes it.
-fn deliver(
-    input: &mut Option<SyncSender<Vec<u8>>>,
-    waiting: &mut std::collections::VecDeque<Vec<u8>>,
-) {
+fn deliver(input: &mut Option<SyncSender<Vec<u8>>>, waiting: &mut VecDeque<Vec<u8>>) {
     while let (Some(to), Some(bytes)) = (input.as_ref(), waiting.pop_front()) {
         match to.try_send(bytes) {
             Ok(()) => {}
@@ -286,7 +325,7 @@ fn deliver(
     }
 }
 
-fn take(message: &[u8], waiting: &mut std::collections::VecDeque<Vec<u8>>) {
+fn take(message: &[u8], waiting: &mut VecDeque<Vec<u8>>) {
     match message.split_first() {
         Some((&STDIN, bytes)) if !bytes.is_empty() => waiting.push_back(bytes.to_vec()),
         // An empty piece says that standard input is closed.
@@ -295,75 +334,19 @@ fn take(message: &[u8], waiting: &mut std::collections::VecDeque<Vec<u8>>) {
     }
 }
 
-/// A shell alone, or a script that looks for one and becomes it: the one shell that there is.
-fn is_shell(words: &[String]) -> bool {
-    let is_name = |w: &str| matches!(w.rsplit('/').next(), Some("sh" | "bash" | "ash"));
-    match words {
-        [shell] => is_name(shell),
-        [shell, flag, script] if flag == "-c" && is_name(shell) => script.split(';').any(|part| {
-            part.rsplit_once("exec ")
-                .is_some_and(|(_, what)| is_name(what.trim()))
-        }),
-        _ => false,
-    }
-}
-
-/// A shell on a terminal: prompt, echo, one line after another.
-fn interactive(shell: &mut Interpreter, host: &mut Session) -> i64 {
-    let mut line = Vec::new();
-    let mut prompt = true;
-    loop {
-        if std::mem::take(&mut prompt) {
-            let text = format!("{} $ ", shell.directory);
-            if !host.write(false, text.as_bytes()) {
-                return 137;
-            }
-        }
-        let Some(bytes) = host.read() else {
-            return shell.status;
-        };
-        for byte in bytes {
-            match byte {
-                b'\r' | b'\n' => {
-                    host.write(false, b"\n");
-                    let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
-                    shell.run_script(&text, host);
-                    if shell.stopped().is_some() {
-                        return shell.status;
-                    }
-                    prompt = true;
-                }
-                4 if line.is_empty() => return shell.status,
-                3 => {
-                    line.clear();
-                    host.write(false, b"^C\n");
-                    prompt = true;
-                }
-                8 | 127 => {
-                    if line.pop().is_some() {
-                        host.write(false, b"\x08 \x08");
-                    }
-                }
-                byte => {
-                    line.push(byte);
-                    host.write(false, &[byte]);
-                }
-            }
-        }
-    }
-}
-
 /// The last message: how the command ended.
 fn status(code: i64, words: &[String]) -> Value {
-    let name = words.first().map_or("", String::as_str);
-    match code {
-        0 => json!({"metadata": {}, "status": "Success"}),
-        127 if words.len() == 1 || !is_shell(words.get(..1).unwrap_or(&[])) => {
-            json!({"metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500,
-            "message": format!("Internal error occurred: error executing command in container: failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: unable to start container process: exec: {name:?}: executable file not found in $PATH: unknown")})
-        }
-        code => json!({"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
-            "message": format!("command terminated with non-zero exit code: error executing command {words:?}, exit code {code}"),
-            "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]}}),
+    if code == 0 {
+        return json!({"metadata": {}, "status": "Success"});
     }
+    json!({"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
+        "message": format!("command terminated with non-zero exit code: error executing command {words:?}, exit code {code}"),
+        "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]}})
+}
+
+/// The last message when the container has no such program.
+fn not_there(words: &[String]) -> Value {
+    let name = words.first().map_or("", String::as_str);
+    json!({"metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500,
+        "message": format!("Internal error occurred: error executing command in container: failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: unable to start container process: exec: {name:?}: executable file not found in $PATH: unknown")})
 }

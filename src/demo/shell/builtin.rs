@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::super::tree::Content;
 use super::eval::{Input, Interpreter, Io};
 use super::files::Errno;
-use super::{Files, Host};
+use super::{Files, Host, Typed, terminal};
 use crate::domain::digest;
 
 mod storage;
@@ -55,7 +55,14 @@ impl Call<'_, '_> {
 
     fn chunk(&mut self) -> Option<Vec<u8>> {
         match &self.io.input {
-            Input::Host => self.host.read(),
+            Input::Host => match self.host.read() {
+                Typed::Bytes(bytes) => Some(bytes),
+                Typed::End => None,
+                Typed::Interrupt => {
+                    self.shell.interrupt();
+                    None
+                }
+            },
             Input::Bytes(bytes) => {
                 Some(std::mem::take(&mut *bytes.borrow_mut())).filter(|b| !b.is_empty())
             }
@@ -145,6 +152,121 @@ fn options(words: &[String], with_value: &str) -> Options {
     found
 }
 
+/// Every command that there is; what is not in it is not found.
+const NAMES: &[&str] = &[
+    ":",
+    "[",
+    "ash",
+    "awk",
+    "basename",
+    "bash",
+    "cat",
+    "cd",
+    "chgrp",
+    "chmod",
+    "chown",
+    "command",
+    "cp",
+    "cut",
+    "dash",
+    "date",
+    "dd",
+    "df",
+    "dirname",
+    "du",
+    "echo",
+    "env",
+    "exec",
+    "exit",
+    "export",
+    "false",
+    "find",
+    "grep",
+    "head",
+    "hostname",
+    "id",
+    "ln",
+    "local",
+    "ls",
+    "mkdir",
+    "mktemp",
+    "mount",
+    "mv",
+    "nice",
+    "printenv",
+    "printf",
+    "ps",
+    "pwd",
+    "read",
+    "readlink",
+    "readonly",
+    "realpath",
+    "rm",
+    "rmdir",
+    "sed",
+    "seq",
+    "set",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "sort",
+    "stat",
+    "sync",
+    "tail",
+    "tee",
+    "test",
+    "timeout",
+    "touch",
+    "tr",
+    "trap",
+    "true",
+    "truncate",
+    "ulimit",
+    "umask",
+    "uname",
+    "uniq",
+    "unset",
+    "wait",
+    "wc",
+    "which",
+    "whoami",
+];
+/// Of those the shell's own: they are no files.
+const OWN: &[&str] = &[
+    ":", "cd", "command", "exec", "exit", "export", "local", "read", "readonly", "set", "trap",
+    "ulimit", "umask", "unset", "wait",
+];
+
+/// Whether there is such a command: by its name, or by its path in one of the usual folders.
+pub(crate) fn exists(word: &str) -> bool {
+    let (folder, name) = word.rsplit_once('/').unwrap_or(("/bin", word));
+    let usual = matches!(folder, "/bin" | "/usr/bin" | "/sbin" | "/usr/sbin");
+    usual && NAMES.contains(&name)
+}
+
+/// Whether a container can be made to run it: the shell's own commands cannot.
+pub(crate) fn is_program(word: &str) -> bool {
+    exists(word) && !OWN.contains(&word)
+}
+
+/// What `command -v` and `which` print: where each is. Answers whether all are there.
+fn locate(call: &mut Call<'_, '_>, words: &[String]) -> bool {
+    let mut all = true;
+    for word in words {
+        if exists(word) {
+            let folder = if word.contains('/') || OWN.contains(&word.as_str()) {
+                ""
+            } else {
+                "/bin/"
+            };
+            call.print(&format!("{folder}{word}\n"));
+        } else {
+            all = false;
+        }
+    }
+    all
+}
+
 pub(crate) fn run(
     shell: &mut Interpreter,
     words: &[String],
@@ -162,10 +284,14 @@ pub(crate) fn run(
         name: &base,
         failed: false,
     };
-    state(&mut call, &base, words)
-        .or_else(|| text(&mut call, &base, words))
-        .or_else(|| storage::change(&mut call, &base, words))
-        .or_else(|| storage::look(&mut call, &base, words))
+    let there = exists(name).then_some(());
+    there
+        .and_then(|()| {
+            state(&mut call, &base, words)
+                .or_else(|| text(&mut call, &base, words))
+                .or_else(|| storage::change(&mut call, &base, words))
+                .or_else(|| storage::look(&mut call, &base, words))
+        })
         .unwrap_or_else(|| {
             call.name = "sh";
             call.fail(&format!("{name}: not found"));
@@ -246,20 +372,19 @@ fn state(call: &mut Call<'_, '_>, name: &str, words: &[String]) -> Option<i64> {
             0
         }
         "sh" | "bash" | "ash" | "dash" => inner_shell(call, words),
-        "exec" | "nice" | "env" | "timeout" | "command" => {
-            let rest: Vec<String> = words
-                .iter()
-                .skip(1 + usize::from(name == "timeout"))
-                .filter(|w| *w != "-v")
-                .cloned()
-                .collect();
-            if words.iter().any(|w| w == "-v") {
-                let text = format!("/bin/{}\n", rest.join(" "));
-                call.print(&text);
-                return Some(0);
+        "which" => i64::from(!locate(call, words.get(1..).unwrap_or(&[]))),
+        "command" if argument == "-v" => {
+            if locate(call, words.get(2..).unwrap_or(&[])) {
+                0
+            } else {
+                127
             }
-            let code = run(call.shell, &rest, call.io, call.host);
-            if name == "exec" {
+        }
+        "exec" | "nice" | "env" | "timeout" | "command" => {
+            let rest = words.get(1 + usize::from(name == "timeout")..);
+            let rest = rest.unwrap_or(&[]);
+            let code = run(call.shell, rest, call.io, call.host);
+            if name == "exec" && !rest.is_empty() && call.shell.stopped().is_none() {
                 call.shell.exit(code);
             }
             code
@@ -282,7 +407,12 @@ fn state(call: &mut Call<'_, '_>, name: &str, words: &[String]) -> Option<i64> {
                 }
             };
             if !call.host.sleep(wait) {
-                call.shell.kill();
+                if call.host.was_interrupted() {
+                    call.shell.interrupt();
+                } else {
+                    call.shell.kill();
+                }
+                return Some(call.shell.status);
             }
             0
         }
@@ -342,6 +472,12 @@ fn inner_shell(call: &mut Call<'_, '_>, words: &[String]) -> i64 {
             .map(|(_, b)| b)
             .next()
             .unwrap_or_default(),
+        None if matches!(call.io.input, Input::Host) && call.host.is_terminal() => {
+            let mut inner = call.shell.clone();
+            terminal::interact(&mut inner, call.host);
+            call.shell.adopt(&inner);
+            return call.shell.status;
+        }
         None => call.input(),
     };
     let script = String::from_utf8_lossy(&script).into_owned();

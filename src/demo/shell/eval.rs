@@ -7,6 +7,8 @@ use std::rc::Rc;
 use super::parse::{Command, Item, Part, Redirect, Word, parse};
 use super::{Host, builtin};
 
+/// 128 and the number of SIGINT.
+const INTERRUPTED: i64 = 130;
 /// Commands that a script may run before it is taken for endless.
 const COMMANDS: u32 = 200_000;
 
@@ -16,6 +18,15 @@ pub(crate) enum Stop {
     Exit,
     /// The other side went away, or the pod did.
     Killed,
+    /// By ^C: a shell on a terminal goes on with the next line.
+    Interrupted,
+}
+
+impl Stop {
+    /// It ends the shells around, too.
+    fn ends_all(self) -> bool {
+        self != Self::Exit
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +101,17 @@ impl Interpreter {
         self.stop = Some(Stop::Killed);
     }
 
+    /// ^C: what runs ends, up to the shell on the terminal.
+    pub(crate) fn interrupt(&mut self) {
+        self.status = INTERRUPTED;
+        self.stop = Some(Stop::Interrupted);
+    }
+
+    /// Goes on after ^C.
+    pub(crate) fn go_on(&mut self) {
+        self.stop = None;
+    }
+
     /// Runs a command with its arguments, as `exec` does.
     pub(crate) fn run_command(&mut self, words: &[String], host: &mut dyn Host) -> i64 {
         let mut io = Io::host();
@@ -131,10 +153,11 @@ impl Interpreter {
         self.adopt(&inner);
     }
 
-    fn adopt(&mut self, inner: &Self) {
+    /// Takes over how a shell inside this one ended.
+    pub(super) fn adopt(&mut self, inner: &Self) {
         self.status = inner.status;
         self.ran = inner.ran;
-        if inner.stop == Some(Stop::Killed) {
+        if inner.stop.is_some_and(Stop::ends_all) {
             self.stop = inner.stop;
         }
     }
@@ -194,7 +217,7 @@ impl Interpreter {
                 inner.exit_on_error = false;
                 inner.command(command, &mut step, host);
                 self.adopt(&inner);
-                if self.stop == Some(Stop::Killed) {
+                if self.stop.is_some_and(Stop::ends_all) {
                     return;
                 }
                 input = Input::Bytes(buffer);
