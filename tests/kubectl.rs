@@ -443,15 +443,29 @@ fn exec_and_logs_reach_into_a_pod_whose_work_outlives_it() {
             &["previous terminated container \"workspace\" in pod \"ide-0\" not found"],
         );
 
-        let mut shell = pty::Start::new(program())
-            .args([
-                "--kubeconfig",
-                path(&place.kubeconfig),
-                "-n",
-                &place.namespace,
-            ])
-            .args(["exec", "-it", "ide-0", "--", "sh"])
-            .start();
+        place.leave();
+    }
+}
+
+/// `kubectl exec -it` of the first pod.
+fn session(place: &Place, command: &[&str]) -> pty::Session {
+    pty::Start::new(program())
+        .args([
+            "--kubeconfig",
+            path(&place.kubeconfig),
+            "-n",
+            &place.namespace,
+        ])
+        .args(["exec", "-it", "ide-0", "--"])
+        .args(command)
+        .start()
+}
+
+#[test]
+fn a_shell_on_a_terminal_is_one_and_a_script_is_not() {
+    for place in places("shell") {
+        place.apply();
+        let mut shell = session(&place, &["sh"]);
         shell.wait_until("a prompt", |screen| {
             let shown = screen.contents();
             shown.contains('$') || shown.contains('#')
@@ -469,15 +483,7 @@ fn exec_and_logs_reach_into_a_pod_whose_work_outlives_it() {
         // what the dashboard sends: the first shell that is there
         let pick = "command -v zsh >/dev/null 2>&1 && exec zsh; \
                     command -v sh >/dev/null 2>&1 && exec sh; exit 127";
-        let mut shell = pty::Start::new(program())
-            .args([
-                "--kubeconfig",
-                path(&place.kubeconfig),
-                "-n",
-                &place.namespace,
-            ])
-            .args(["exec", "-it", "ide-0", "--", "sh", "-c", pick])
-            .start();
+        let mut shell = session(&place, &["sh", "-c", pick]);
         shell.send("cd /workspace && echo in-$PWD\r");
         shell.wait_for("in-/workspace");
         shell.send("\x04");
