@@ -10,6 +10,7 @@ pub mod event;
 pub mod finding;
 pub mod findings;
 pub mod freshness;
+pub mod growth;
 pub mod inventory;
 pub mod key;
 pub mod metric;

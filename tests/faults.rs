@@ -64,6 +64,29 @@ async fn everything_is_listed_once_then_watched_and_the_server_knows_who_asks() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_streamed_it_is_listed_in_pages() {
+    let mut stage = Stage::set().await;
+    stage.read();
+    stage.until("all is streamed", Stage::all_live).await;
+    let streamed: Vec<usize> = Kind::iter()
+        .map(|kind| stage.inventory.count(kind))
+        .collect();
+    let mut stage = Stage::set().await;
+    stage.reading.stream = false;
+    stage.reading.page = 7;
+    stage.read();
+    stage.until("all is listed", Stage::all_live).await;
+    let seen = stage.proxy.seen();
+    assert!(!seen.iter().any(|s| s.target.contains("sendInitialEvents")));
+    let pages = of(&seen, "pods").filter(|s| s.target.contains("limit=7"));
+    assert!(pages.count() > 2, "in pages");
+    let listed: Vec<usize> = Kind::iter()
+        .map(|kind| stage.inventory.count(kind))
+        .collect();
+    assert_eq!(listed, streamed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_hangs_makes_everything_stale_and_comes_back_by_itself() {
     let mut stage = Stage::live().await;
     let pods = stage.inventory.count(Kind::Pod);

@@ -1,4 +1,4 @@
-//! From the API's JSON to rows: the lenient models of [`model`] in, compact rows of the domain out.
+//! From the API's JSON to rows: the lenient models of `model` in, compact rows of the domain out.
 //! Must not judge what it reads.
 
 mod model;

@@ -30,6 +30,8 @@ const CEILING: Duration = Duration::from_secs(120);
 pub const NAMESPACE: &str = "coditect-app";
 
 pub struct Stage {
+    /// How the server is read; to be changed before that begins.
+    pub reading: Reading,
     pub proxy: Proxy,
     pub inventory: Inventory,
     pub beat: Option<Beat>,
@@ -75,6 +77,7 @@ impl Stage {
             told: Vec::new(),
             direct,
             behind,
+            reading: Reading::default(),
             feed: None,
             changes: None,
             beats: None,
@@ -91,7 +94,7 @@ impl Stage {
         self.feed = Some(Feed::start(
             client,
             Some(NAMESPACE),
-            (&policy, Reading::default()),
+            (&policy, self.reading),
             &changed,
             beaten,
         ));

@@ -12,6 +12,7 @@ use crate::app::job::{Choice, JobRow, Proposal};
 use crate::app::listing::RowId;
 use crate::app::modal::{Modal, Prompt};
 use crate::app::model::{Level, Model};
+use crate::domain::growth::suggested_size;
 use crate::domain::inventory::beside;
 use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::quantity::Quantity;
@@ -92,9 +93,13 @@ fn claim_of_selection(model: &Model) -> Option<ObjectKey> {
 fn ask_size(model: &mut Model) -> Vec<Effect> {
     match claim_of_selection(model) {
         Some(claim) => {
+            let row = model.inventory.claims.get(&claim);
+            let size = row.and_then(|row| row.capacity.or(row.request));
+            let disk = model.metrics.disk(&claim);
+            let suggested = size.map(|size| suggested_size(size, disk).canonical());
             model.modal = Some(Modal::AskSize {
                 claim,
-                prompt: Prompt::of("+50%".into()),
+                prompt: Prompt::of(suggested.unwrap_or_else(|| "+50%".to_owned())),
             });
         }
         None => model.notify(Level::Warn, "the selected row has no claim to resize"),

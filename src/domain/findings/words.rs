@@ -7,6 +7,7 @@ use crate::domain::claim::Claim;
 use crate::domain::event::Event;
 use crate::domain::finding::{Evidence, Explanation, Finding, Step};
 use crate::domain::freshness::Freshness;
+use crate::domain::growth::suggested_size;
 use crate::domain::key::Kind;
 use crate::domain::quantity::{Quantity, human_bytes};
 
@@ -214,7 +215,7 @@ pub(super) fn resize_step(explanation: Explanation, case: &Case<'_>, claim: &Cla
     let Some(size) = claim.capacity.or(claim.request) else {
         return explanation;
     };
-    let target = half_more(size);
+    let target = suggested_size(size, case.metrics.disk(&claim.meta.key));
     let class = claim.storage_class.as_deref().unwrap_or("of no class");
     let can = match case.inventory.storage_class_of(claim) {
         Some(row) if row.expandable => format!("class {class} can"),
@@ -240,13 +241,6 @@ pub(super) fn resize_step(explanation: Explanation, case: &Case<'_>, claim: &Cla
         "resize",
         format!("resize to {} ({can}{quota})", target.canonical()),
     )
-}
-
-/// Half as much again, in whole GiB.
-fn half_more(size: Quantity) -> Quantity {
-    let bytes = u64::try_from(size.value()).unwrap_or_default();
-    let gib = bytes.saturating_add(bytes / 2).div_ceil(1 << 30);
-    Quantity::bytes(gib.saturating_mul(1 << 30))
 }
 
 /// Bytes that the quotas of a namespace leave to new requests of a claim's class, if any does.
@@ -294,17 +288,5 @@ mod tests {
         assert_eq!(one_line(&"é".repeat(500)).chars().count(), 201);
         assert_eq!(one_line("first\nsecond"), "first");
         assert_eq!(one_line(""), "");
-    }
-
-    #[test]
-    fn a_suggested_size_is_half_more_in_whole_gibibytes() {
-        assert_eq!(
-            half_more(Quantity::parse("100Gi").unwrap()).canonical(),
-            "150Gi"
-        );
-        assert_eq!(
-            half_more(Quantity::parse("400Mi").unwrap()).canonical(),
-            "1Gi"
-        );
     }
 }
