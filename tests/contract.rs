@@ -235,6 +235,10 @@ async fn a_set_keeps_identities_and_claims_and_scales_from_the_top() {
         let (_, pod) = target.call("GET", &format!("{core}/pods/ide-0"), &Value::Null).await;
         assert_eq!(pod["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"], "ide-0");
         assert_eq!(pod["metadata"]["labels"]["apps.kubernetes.io/pod-index"], "0");
+        assert_eq!(pod["status"]["podIPs"][0]["ip"], pod["status"]["podIP"], "{}", target.name);
+        assert_eq!(pod["status"]["hostIPs"][0]["ip"], pod["status"]["hostIP"]);
+        assert!(pod["status"]["podIP"].is_string());
+        assert_eq!(pod["status"]["qosClass"], "BestEffort", "nothing is asked for");
         let uid = pod["metadata"]["uid"].clone();
 
         target.call("DELETE", &format!("{core}/pods/ide-0"), &Value::Null).await;

@@ -92,8 +92,11 @@ pub(crate) fn route(world: &mut World, key: &Key, change: &Change) {
         Kind::Volume => {
             let claim = object.at("spec/claimRef");
             world.look_at(Kind::Claim, claim.text("namespace"), claim.text("name"));
+            // Whoever waits for a disk may take one that is nobody's.
+            let is_free = claim.is_null();
             look_at_all(world, Kind::Claim, "", |c| {
-                c.text("spec/volumeName") == key.name || c.text("status/phase") == "Pending"
+                c.text("spec/volumeName") == key.name
+                    || is_free && c.text("status/phase") == "Pending"
             });
         }
         Kind::Attachment => {

@@ -145,15 +145,17 @@ fn find_volume(world: &World, claim: &Object) -> Option<Arc<Object>> {
     let delayed = scheduler::waits_for_consumer(world, claim);
     let mut best: Option<&Arc<Object>> = None;
     for volume in world.store.list(Kind::Volume, "") {
+        let owner = volume.at("spec/claimRef");
+        let is_reserved = !owner.is_null();
+        // Most volumes are somebody else's: that is seen soonest.
+        if is_reserved && !refers_to(owner, claim) {
+            continue;
+        }
         if volume.terminating() || satisfies(volume, claim).is_err() {
             continue;
         }
-        let owner = volume.at("spec/claimRef");
-        if !owner.is_null() {
-            if refers_to(owner, claim) {
-                return Some(Arc::clone(volume));
-            }
-            continue;
+        if is_reserved {
+            return Some(Arc::clone(volume));
         }
         let from_source = !claim.at("spec/dataSourceRef").is_null();
         if delayed || from_source || volume.text("status/phase") != "Available" {

@@ -118,6 +118,14 @@ pub(crate) fn admit(
     object: &Object,
     before: Option<&Object>,
 ) -> Result<(), Failure> {
+    if world
+        .store
+        .list(Kind::Quota, object.namespace())
+        .next()
+        .is_none()
+    {
+        return Ok(());
+    }
     let measure = |o: &Object| match kind {
         Kind::Claim => of_claim(o),
         Kind::Pod => of_pod(o),
