@@ -9,7 +9,7 @@ mod script;
 mod steps;
 
 pub use outcome::{Class, Outcome};
-pub use report::{Report, refused, report, unknown};
+pub use report::{PHASES, Report, refused, report, unknown};
 
 use super::evict;
 use super::journal::{Job, Progress};

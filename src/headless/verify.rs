@@ -10,7 +10,7 @@ use super::act::{Rehearsal, Session, Went};
 use super::{UNKNOWN, say, warn};
 use crate::action::refusal::Refusal;
 use crate::action::request::{ActionName, Request};
-use crate::action::verify::{Class, Report, refused, report, unknown};
+use crate::action::verify::{Class, PHASES, Report, refused, report, unknown};
 use crate::cli::{TextFormat, VerifyArgs};
 use crate::config::Loaded;
 use crate::domain::key::ObjectKey;
@@ -164,11 +164,9 @@ fn text(report: &Report) -> String {
         );
     }
     if !report.seconds.is_empty() {
-        let mut phases: Vec<(&&str, &i64)> = report.seconds.iter().collect();
-        phases.sort_by_key(|(_, seconds)| **seconds);
-        let phases: Vec<String> = phases
+        let phases: Vec<String> = PHASES
             .iter()
-            .map(|(phase, seconds)| format!("{phase} {seconds} s"))
+            .filter_map(|phase| Some(format!("{phase} {} s", report.seconds.get(phase)?)))
             .collect();
         let _ = writeln!(text, "  after the eviction: {}", phases.join(", "));
     }

@@ -18,6 +18,9 @@ use crate::domain::key::{Kind, ObjectKey};
 /// Begins the note with the time that a restart may take.
 const BUDGET: &str = "the restart may take ";
 
+/// The phases of a restart in their order, named as the steps that end them.
+pub const PHASES: [&str; 5] = ["ended", "made", "scheduled", "mounted", "ready"];
+
 /// The note with the seconds that a restart may take.
 pub(super) fn budget_note(seconds: i64) -> String {
     format!("{BUDGET}{seconds} s")
@@ -270,21 +273,21 @@ fn seconds(job: &Job, told: &BTreeMap<String, Timestamp>) -> BTreeMap<&'static s
     else {
         return BTreeMap::new();
     };
-    let mut seconds: BTreeMap<&'static str, i64> =
-        ["ended", "made", "scheduled", "mounted", "ready"]
-            .into_iter()
-            .filter_map(|id| match over(job, id)? {
-                (at, StepResult::Done { .. }) => Some((id, at.duration_since(evicted).as_secs())),
-                _ => None,
-            })
-            .collect();
+    let mut seconds: BTreeMap<&'static str, i64> = PHASES
+        .into_iter()
+        .filter_map(|id| match over(job, id)? {
+            (at, StepResult::Done { .. }) => Some((id, at.duration_since(evicted).as_secs())),
+            _ => None,
+        })
+        .collect();
     let told = told
         .get("Ready")
         .map(|at| at.duration_since(evicted).as_secs());
-    if let (Some(seen), Some(told)) = (seconds.get_mut("ready"), told)
-        && told >= 0
-    {
-        *seen = (*seen).min(told);
+    // a phase before it cannot have ended later
+    if let Some(told) = told.filter(|told| *told >= 0 && seconds.contains_key("ready")) {
+        for seen in seconds.values_mut() {
+            *seen = (*seen).min(told);
+        }
     }
     seconds
 }
