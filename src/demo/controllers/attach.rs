@@ -134,6 +134,11 @@ fn users(world: &World, volume: &str, node: &str) -> Vec<std::sync::Arc<Object>>
         return Vec::new();
     };
     let claim = volume.at("spec/claimRef");
+    // Another claim of that name, on another volume, may have taken its place.
+    let bound = world.get(Kind::Claim, claim.text("namespace"), claim.text("name"));
+    if bound.is_some_and(|c| c.text("spec/volumeName") != volume.name()) {
+        return Vec::new();
+    }
     world
         .store
         .list(Kind::Pod, claim.text("namespace"))

@@ -82,6 +82,8 @@ fn reclaim(world: &mut World, key: &Key, volume: &Object) {
         if world.ripe(&format!("reclaim-wait/{}", key.name), key, 15.0) {
             world.warning(volume, "VolumeFailedDelete", &text, &from);
         }
+        // Detached or not: the provisioner comes back to it.
+        world.look_after(key, 15.0);
         return;
     }
     if !world.ripe(&format!("reclaim/{}", volume.uid()), key, 1.0) {
