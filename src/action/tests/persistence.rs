@@ -49,7 +49,9 @@ fn class_of(plan: &Plan, after: &str, but: &[(&str, StepResult)]) -> Class {
     for (at, step) in plan.steps.iter().enumerate() {
         let is_it = |(id, _): &&(&str, StepResult)| step.id.starts_with(id);
         let other = but.iter().find(is_it).map(|(_, result)| result.clone());
-        let result = other.unwrap_or_else(|| StepResult::Done { text: "".into() });
+        let result = other.unwrap_or_else(|| StepResult::Done {
+            text: String::new(),
+        });
         let text = if step.id.starts_with("before-") {
             facts(&sum(plan))
         } else if step.id.starts_with("after-") {
