@@ -390,6 +390,46 @@ fn apply_scale_patch_wait_and_delete_change_what_they_name() {
 }
 
 #[test]
+fn a_server_side_apply_takes_away_what_it_no_longer_states_and_tells_who_is_in_its_way() {
+    for place in places("apply") {
+        place.ask(&["create", "namespace", &place.namespace]);
+        let file = place.folder.path().join("note.yaml");
+        let write = |data: &str| {
+            let text = format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: note}}, data: {data}}}"
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        let apply = ["apply", "--server-side", "-f", path(&file)];
+        let other = [apply.as_slice(), &["--field-manager=other"]].concat();
+        let data = ["get", "configmap", "note", "-o", "jsonpath={.data}"];
+        write("{a: '1', b: '2'}");
+        assert_eq!(place.ask(&apply), "configmap/note serverside-applied\n");
+        write("{a: '3'}");
+        place.ask(&apply);
+        assert_eq!(place.ask(&data), r#"{"a":"3"}"#, "{}", place.cluster);
+        write("{c: '1'}");
+        place.ask(&other);
+        assert_eq!(
+            place.ask(&data),
+            r#"{"a":"3","c":"1"}"#,
+            "{}",
+            place.cluster
+        );
+        write("{a: '4'}");
+        let why = place.refused(&other);
+        shows(
+            &place,
+            &why,
+            &["Apply failed with 1 conflict: conflict with \"kubectl\": .data.a"],
+        );
+        place.ask(&[other.as_slice(), &["--force-conflicts"]].concat());
+        assert_eq!(place.ask(&data), r#"{"a":"4"}"#, "{}", place.cluster);
+        place.leave();
+    }
+}
+
+#[test]
 fn exec_and_logs_reach_into_a_pod_whose_work_outlives_it() {
     for place in places("exec") {
         place.apply();
