@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 mod admission;
+mod apply;
 mod clock;
 mod controllers;
 mod disk;

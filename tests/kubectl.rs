@@ -390,6 +390,46 @@ fn apply_scale_patch_wait_and_delete_change_what_they_name() {
 }
 
 #[test]
+fn a_server_side_apply_takes_away_what_it_no_longer_states_and_tells_who_is_in_its_way() {
+    for place in places("apply") {
+        place.ask(&["create", "namespace", &place.namespace]);
+        let file = place.folder.path().join("note.yaml");
+        let write = |data: &str| {
+            let text = format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: note}}, data: {data}}}"
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        let apply = ["apply", "--server-side", "-f", path(&file)];
+        let other = [apply.as_slice(), &["--field-manager=other"]].concat();
+        let data = ["get", "configmap", "note", "-o", "jsonpath={.data}"];
+        write("{a: '1', b: '2'}");
+        assert_eq!(place.ask(&apply), "configmap/note serverside-applied\n");
+        write("{a: '3'}");
+        place.ask(&apply);
+        assert_eq!(place.ask(&data), r#"{"a":"3"}"#, "{}", place.cluster);
+        write("{c: '1'}");
+        place.ask(&other);
+        assert_eq!(
+            place.ask(&data),
+            r#"{"a":"3","c":"1"}"#,
+            "{}",
+            place.cluster
+        );
+        write("{a: '4'}");
+        let why = place.refused(&other);
+        shows(
+            &place,
+            &why,
+            &["Apply failed with 1 conflict: conflict with \"kubectl\": .data.a"],
+        );
+        place.ask(&[other.as_slice(), &["--force-conflicts"]].concat());
+        assert_eq!(place.ask(&data), r#"{"a":"4"}"#, "{}", place.cluster);
+        place.leave();
+    }
+}
+
+#[test]
 fn exec_and_logs_reach_into_a_pod_whose_work_outlives_it() {
     for place in places("exec") {
         place.apply();
@@ -472,9 +512,14 @@ fn a_shell_on_a_terminal_is_one_and_a_script_is_not() {
         });
         shell.send("echo $((6*7))-answer\r");
         shell.wait_for("42-answer");
-        shell.send("sleep 1000\r");
-        shell.wait_for("sleep 1000");
+        // what is printed says that the shell has left the line: the interrupt is not the line's
+        shell.send("echo $((1+1))-begun; sleep 1000\r");
+        shell.wait_for("2-begun");
         shell.send("\x03");
+        // what is typed before the prompt may go with the interrupt
+        shell.wait_until("the next prompt", |screen| {
+            screen.contents().trim_end().ends_with(['$', '#'])
+        });
         shell.send("echo after-$?\r");
         shell.wait_for("after-130");
         shell.send("exit 5\r");

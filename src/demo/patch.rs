@@ -22,7 +22,7 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
 }
 
 /// The key that elements of a list are told apart by; lists without one are replaced as a whole.
-fn merge_key(field: &str, elements: &[Value]) -> Option<&'static str> {
+pub(crate) fn merge_key(field: &str, elements: &[Value]) -> Option<&'static str> {
     let candidates: &[&str] = match field {
         "containers"
         | "initContainers"

@@ -9,7 +9,7 @@ use super::super::failure::Failure;
 use super::super::object::{Fields, Object};
 use super::super::resource::{Key, Kind};
 use super::super::world::{DeleteOptions, World, list_of};
-use super::super::{admission, drill, patch};
+use super::super::{admission, apply, drill, patch};
 use super::read::{Filter, Form, shape};
 use super::{Call, Reply, success, table};
 
@@ -164,7 +164,6 @@ fn commit(
         "generation",
         "resourceVersion",
         "namespace",
-        "managedFields",
     ] {
         let path = format!("metadata/{field}");
         let old = before.at(&path).clone();
@@ -173,6 +172,9 @@ fn commit(
         } else {
             wanted.put(&path, old);
         }
+    }
+    if wanted.at(apply::ENTRIES).is_null() && !before.at(apply::ENTRIES).is_null() {
+        wanted.put(apply::ENTRIES, before.at(apply::ENTRIES).clone());
     }
     wanted.put("kind", key.kind.resource().kind);
     wanted.put("apiVersion", key.kind.api_version());
@@ -220,12 +222,15 @@ fn patch(world: &mut World, call: &Call<'_>) -> Result<Reply, Failure> {
     let key = call.target.key();
     let before = world.read(&key);
     let body = call.json()?;
-    let apply = kind.starts_with("application/apply-patch");
+    let is_apply = kind.starts_with("application/apply-patch");
     let Some(before) = before else {
-        if apply && call.target.sub.is_empty() {
+        if is_apply && call.target.sub.is_empty() {
             let mut object = body;
             object.put("metadata/name", key.name.as_str());
             object.put("metadata/namespace", key.namespace.as_str());
+            // What is there before is nothing: every field is the applier's.
+            let stated = object.clone();
+            apply::apply(&mut object, &stated, applier(call))?;
             let made = world.create(key.kind, object, call.dry_run())?;
             return Ok(reply(world, call, &made, true));
         }
@@ -252,8 +257,8 @@ fn patch(world: &mut World, call: &Call<'_>) -> Result<Reply, Failure> {
             ));
         }
         patch::strategic(&mut wanted, &body);
-    } else if apply {
-        patch::strategic(&mut wanted, &body);
+    } else if is_apply {
+        apply::apply(&mut wanted, &body, applier(call))?;
     } else {
         return Err(Failure::new(
             415,
@@ -264,6 +269,12 @@ fn patch(world: &mut World, call: &Call<'_>) -> Result<Reply, Failure> {
     check_fields(call, &wanted)?;
     let object = commit(world, call, &before, wanted)?;
     Ok(reply(world, call, &object, false))
+}
+
+/// Who applies, and whether over the heads of others.
+fn applier<'a>(call: &'a Call<'_>) -> (&'a str, bool) {
+    let manager = call.query.get("fieldManager").unwrap_or("unknown");
+    (manager, call.query.flag("force"))
 }
 
 pub(crate) fn options(call: &Call<'_>, body: &Value) -> DeleteOptions {
