@@ -197,7 +197,8 @@ fn who_may_read_nothing_is_told_what_is_missing_and_who_may_read_pods_sees_pods(
     let screen = oncall.dashboard(80, 24);
     screen.send("5");
     screen.wait_for("ide-0");
-    // No shell without the right to one: the key says which.
+    // No shell without the right to one: once that is known, the key says which.
+    screen.wait_gone("s shell");
     screen.send("s");
     screen.wait_for("create pods/exec");
 }

@@ -62,23 +62,27 @@ impl Work {
     pub(super) fn review(&mut self, client: Client, namespace: Option<Text>) {
         let messages = self.messages.clone();
         self.review = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let needs = needs(namespace.as_deref());
-            let mut asked: Vec<Rule> = needs.iter().flat_map(|(_, rules)| rules.clone()).collect();
-            asked.sort();
-            asked.dedup();
-            let verdicts = Access::new(client).check(&asked).await;
-            // What nobody could say is no prohibition: the server has the last word anyway.
-            let denied = |rule: &Rule| {
-                let at = asked.binary_search(rule).ok()?;
-                matches!(verdicts.get(at)?, Verdict::Denied { .. }).then(|| rule.clone())
-            };
-            let told = needs.iter().map(|(name, rules)| {
-                let missing = rules.iter().find_map(denied);
-                let why = missing.map(|rule| format!("the missing right is `{rule}`").into());
-                (*name, why)
-            });
-            // The loop is gone: then nobody presses a key.
-            let _ = messages.send(Msg::Disabled(told.collect())).await;
+            let access = Access::new(client);
+            // A shell is the first thing that somebody wants, and takes the fewest questions.
+            for needs in [looking(namespace.as_deref()), acting(namespace.as_deref())] {
+                let mut asked: Vec<Rule> =
+                    needs.iter().flat_map(|(_, rules)| rules.clone()).collect();
+                asked.sort();
+                asked.dedup();
+                let verdicts = access.check(&asked).await;
+                // What nobody could say is no prohibition: the server has the last word anyway.
+                let denied = |rule: &Rule| {
+                    let at = asked.binary_search(rule).ok()?;
+                    matches!(verdicts.get(at)?, Verdict::Denied { .. }).then(|| rule.clone())
+                };
+                let told = needs.iter().map(|(name, rules)| {
+                    let missing = rules.iter().find_map(denied);
+                    let why = missing.map(|rule| format!("the missing right is `{rule}`").into());
+                    (*name, why)
+                });
+                // The loop is gone: then nobody presses a key.
+                let _ = messages.send(Msg::Disabled(told.collect())).await;
+            }
         })));
     }
 
@@ -173,14 +177,20 @@ impl Work {
     }
 }
 
-/// What each command needs, by its name.
-fn needs(namespace: Option<&str>) -> Vec<(&'static str, Vec<Rule>)> {
+type Needs = Vec<(&'static str, Vec<Rule>)>;
+
+/// What the commands that look into a pod need.
+fn looking(namespace: Option<&str>) -> Needs {
     let of = |verb, resource| vec![rule(&Right::new(verb, "", resource, namespace))];
-    let mut all = vec![
+    vec![
         ("shell", of("create", "pods/exec")),
         ("logs", of("get", "pods/log")),
         ("previous-logs", of("get", "pods/log")),
-    ];
+    ]
+}
+
+/// What the actions need.
+fn acting(namespace: Option<&str>) -> Needs {
     let place = namespace.unwrap_or_default();
     let actions = [
         ("snapshot", snapshot::rights(place)),
@@ -190,9 +200,8 @@ fn needs(namespace: Option<&str>) -> Vec<(&'static str, Vec<Rule>)> {
         ("orphans", delete_claims::rights(place)),
         ("evict", evict::rights(place)),
     ];
-    let actions = actions.map(|(name, rights)| (name, rights.iter().map(rule).collect()));
-    all.extend(actions);
-    all
+    let of = |(name, rights): (&'static str, Vec<Right>)| (name, rights.iter().map(rule).collect());
+    actions.into_iter().map(of).collect()
 }
 
 fn rule(right: &Right) -> Rule {

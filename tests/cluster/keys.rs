@@ -47,7 +47,7 @@ fn a_workspace_is_restored_beside_itself_and_verified_by_key() {
     assert!(taken.status.success(), "{taken:?}");
     let mut screen = place.dashboard(140, 45);
     screen.wait_for("ide-0");
-    screen.wait_for("live");
+    screen.wait_for("pods claims snapshots live");
 
     screen.send("R");
     screen.wait_for("beside it, for a look");

@@ -67,7 +67,7 @@ fn a_full_screen_program_runs_in_a_shell_and_the_dashboard_is_whole_again() {
     eventually("the pod is ready", || place.ready_pod("ide-0"));
     let mut screen = place.dashboard(100, 30);
     screen.wait_for("ide-0");
-    screen.wait_for("live");
+    screen.wait_for("pods claims snapshots live");
     screen.send("s");
     screen.wait_for("$ ");
     screen.send("stty size\r");

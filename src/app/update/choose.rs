@@ -22,8 +22,10 @@ pub(super) fn ask_point(model: &mut Model) -> Vec<Effect> {
     };
     let workspace = found.key.clone();
     let points = points(&model.inventory, found);
-    if points.is_empty() {
-        let text = if model.inventory.freshness().is_live(Kind::Snapshot) {
+    // While snapshots are still being read, a point in time may look as if half of it were missing.
+    let known = model.inventory.freshness().get(Kind::Snapshot);
+    if !known.was_complete() || points.is_empty() {
+        let text = if known.was_complete() {
             format!("{} has no snapshot that is ready", workspace.name)
         } else {
             format!("which snapshots {} has is not known", workspace.name)
