@@ -395,8 +395,9 @@ fn a_server_side_apply_takes_away_what_it_no_longer_states_and_tells_who_is_in_i
         place.ask(&["create", "namespace", &place.namespace]);
         let file = place.folder.path().join("note.yaml");
         let write = |data: &str| {
+            // What begins with a brace is JSON to some versions of kubectl.
             let text = format!(
-                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: note}}, data: {data}}}"
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: note}}\ndata: {data}\n"
             );
             std::fs::write(&file, text).unwrap();
         };
