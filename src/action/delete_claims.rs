@@ -126,12 +126,7 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, key: &ObjectKey) -> Result<(), Refusal>
         },
         SOON,
     ));
-    plan.subjects.push(Subject {
-        kind: Kind::Claim,
-        key: key.clone(),
-        uid: claim.meta.uid.to_string(),
-        version: None,
-    });
+    plan.subjects.push(Subject::new(Kind::Claim, &claim.meta));
     plan.locks.push(key.clone());
     plan.locks.extend(home);
     let size = claim.capacity.map_or_else(String::new, Quantity::human);

@@ -118,12 +118,7 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, pod: &Pod) -> Result<(), Refusal> {
             ceiling,
         )
     });
-    plan.subjects.push(Subject {
-        kind: Kind::Pod,
-        key: key.clone(),
-        uid: pod.meta.uid.to_string(),
-        version: None,
-    });
+    plan.subjects.push(Subject::new(Kind::Pod, &pod.meta));
     Ok(())
 }
 

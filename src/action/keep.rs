@@ -13,12 +13,8 @@ use super::plan::{Capture, Do, Step};
 use super::refusal::{Refusal, RefusalKind};
 use super::seen::Seen;
 use super::snapshot;
-use super::{
-    ACTION_ANNOTATION, BY_ANNOTATION, CONSISTENCY_LABEL, KEPT_ANNOTATION, PURGE_ANNOTATION,
-    RECLAIM_ANNOTATION, RUN_LABEL, SET_LABEL, WORKSPACE_LABEL,
-};
+use super::{BY_ANNOTATION, KEPT_ANNOTATION, PURGE_ANNOTATION, RECLAIM_ANNOTATION};
 use crate::domain::claim::Claim;
-use crate::domain::inventory::beside;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::quantity::Quantity;
 use crate::domain::volume::Volume;
@@ -121,41 +117,9 @@ pub(super) fn safety_snapshot(
 ) -> Result<(ObjectKey, Vec<Step>), Refusal> {
     let driver = snapshot::driver(seen, held.claim);
     snapshot::rate_limit(seen, held.claim, driver.as_deref())?;
-    let name = format!("{}-{}", snapshot::tail(held.name(), 200), seen.run.short());
-    let key = beside(&held.claim.meta.key, &name.as_str().into());
-    let mut spec = json!({"source": {"persistentVolumeClaimName": held.name()}});
-    if let Some(class) = snapshot::class(seen, held.claim)? {
-        spec["volumeSnapshotClassName"] = json!(class);
-    }
-    let set = format!("{workspace}-{}", seen.run.short());
-    let manifest = json!({
-        "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
-        "metadata": {
-            "name": name, "namespace": &*key.namespace,
-            "labels": {RUN_LABEL: seen.run.as_str(), SET_LABEL: snapshot::tail(&set, 63),
-                CONSISTENCY_LABEL: level, WORKSPACE_LABEL: snapshot::tail(workspace, 63)},
-            "annotations": {ACTION_ANNOTATION: seen.run.as_str(), BY_ANNOTATION: seen.by},
-        },
-        "spec": spec,
-    });
-    let made = format!("snapshot-{}", held.name());
-    let create = Step::call(
-        made.clone(),
-        format!("snapshot claim {} as {name}", held.name()),
-        Call::Create {
-            kind: Kind::Snapshot,
-            namespace: key.namespace.to_string(),
-            manifest,
-        },
-        Probe::Made {
-            kind: Kind::Snapshot,
-            key: key.clone(),
-            run: seen.run.to_string(),
-        },
-    )
-    .capture(Capture::answer(&format!("uid-{made}"), "/metadata/uid"))
-    .undone_by(snapshot::remove(seen, &key))
-    .undone_by(snapshot::removed(seen, &key));
+    let run = seen.run.as_str();
+    let (key, create) = snapshot::cut(seen, held.claim, workspace, level, run)?;
+    let (name, made) = (&key.name, create.id.clone());
     let wait = seconds(seen.settings.snapshot_wait);
     let ready = Step::wait(
         format!("ready-{}", held.name()),

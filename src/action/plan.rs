@@ -13,7 +13,7 @@ use super::guard::Guard;
 use super::request::{ActionName, Request};
 use super::right::Right;
 use super::seen::Seen;
-use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::key::{Kind, Meta, ObjectKey};
 
 /// The id of one run of one action: `s-20261121-064312-3f9a`. Fit for a label and a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,6 +105,18 @@ pub struct Subject {
     pub uid: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+impl Subject {
+    /// An object whatever its state is.
+    pub fn new(kind: Kind, meta: &Meta) -> Self {
+        Self {
+            kind,
+            key: meta.key.clone(),
+            uid: meta.uid.to_string(),
+            version: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

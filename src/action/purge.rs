@@ -140,12 +140,7 @@ fn disk(seen: &Seen<'_>, plan: &mut Plan, job: &Job, volume: &Volume) -> Result<
     let text = |name: &str| annotations.and_then(|all| all[name].as_str());
     let target = Target::new(Kind::Volume, key.clone(), &volume.meta.uid);
     let whose = served.map_or_else(String::new, |claim| format!(" of claim {}", claim.key));
-    plan.subjects.push(Subject {
-        kind: Kind::Volume,
-        key: key.clone(),
-        uid: volume.meta.uid.to_string(),
-        version: None,
-    });
+    plan.subjects.push(Subject::new(Kind::Volume, &volume.meta));
     if text(RECLAIM_ANNOTATION) == Some("Retain") {
         // the owner had it kept before, and has it kept still
         plan.notes.push(format!(

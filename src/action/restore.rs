@@ -94,13 +94,7 @@ pub fn plan(
         claims: only.to_vec(),
     };
     let mut plan = Plan::new(seen, ActionName::Restore, request);
-    let workspace = seen.inventory.workspace(key).ok_or_else(|| {
-        Refusal::new(
-            RefusalKind::NotFound,
-            format!("there is no workspace {key}"),
-            "`wsdash get workspaces` lists them",
-        )
-    })?;
+    let workspace = seen.workspace(key)?;
     if workspace.origin == Origin::Unpersisted {
         return Err(Refusal::new(
             RefusalKind::State,
@@ -110,18 +104,10 @@ pub fn plan(
     }
     let pieces = pieces(seen, &mut plan, workspace, from, only)?;
     for piece in &pieces {
-        plan.subjects.push(Subject {
-            kind: Kind::Claim,
-            key: piece.claim.meta.key.clone(),
-            uid: piece.claim.meta.uid.to_string(),
-            version: None,
-        });
-        plan.subjects.push(Subject {
-            kind: Kind::Snapshot,
-            key: piece.snapshot.meta.key.clone(),
-            uid: piece.snapshot.meta.uid.to_string(),
-            version: None,
-        });
+        plan.subjects
+            .push(Subject::new(Kind::Claim, &piece.claim.meta));
+        plan.subjects
+            .push(Subject::new(Kind::Snapshot, &piece.snapshot.meta));
     }
     plan.locks.push(key.clone());
     let names: Vec<&str> = pieces.iter().map(|p| &*p.snapshot.meta.key.name).collect();

@@ -13,6 +13,7 @@ use crate::domain::metric::Metrics;
 pub use crate::domain::ownership::OrphanSettings;
 use crate::domain::ownership::Sightings;
 use crate::domain::policy::Policy;
+use crate::domain::workspace::Workspace;
 
 /// Everything that planning may look at.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,18 @@ pub struct Seen<'a> {
     pub now: Timestamp,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    /// The workspace of that name; refuses when there is none.
+    pub fn workspace(&self, key: &ObjectKey) -> Result<&'a Workspace, Refusal> {
+        self.inventory.workspace(key).ok_or_else(|| {
+            Refusal::new(
+                RefusalKind::NotFound,
+                format!("there is no workspace {key}"),
+                "`wsdash get workspaces` lists them",
+            )
+        })
+    }
+
     /// Refuses unless every one of `kinds` is live: what is not known is never assumed.
     pub fn needs(&self, kinds: &[Kind]) -> Result<(), Refusal> {
         let missing = self.inventory.freshness().missing(kinds);

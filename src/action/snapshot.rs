@@ -37,13 +37,7 @@ pub fn plan(seen: &Seen<'_>, workspaces: &[ObjectKey], wait: bool) -> Result<Pla
     );
     let mut waits = Vec::new();
     for key in workspaces {
-        let workspace = seen.inventory.workspace(key).ok_or_else(|| {
-            Refusal::new(
-                RefusalKind::NotFound,
-                format!("there is no workspace {key}"),
-                "`wsdash get workspaces` lists them",
-            )
-        })?;
+        let workspace = seen.workspace(key)?;
         let waiting = one(seen, &mut plan, workspace)?;
         if wait {
             waits.extend(waiting);
@@ -97,8 +91,6 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, workspace: &Workspace) -> Result<Vec<St
             "there is nothing to snapshot",
         ));
     }
-    let set = format!("{}-{}", workspace.key.name, seen.run.short());
-    let set = tail(&set, 63);
     let pod = seen.inventory.pods.get(&workspace.key);
     // all syncs first, so that the cuts lie close together
     let mut levels = Vec::new();
@@ -108,53 +100,63 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, workspace: &Workspace) -> Result<Vec<St
     }
     let mut waits = Vec::new();
     for (claim, level) in claims.iter().zip(levels) {
-        let class = class(seen, claim)?;
-        let name = format!("{}-{}", tail(&claim.meta.key.name, 200), seen.run.short());
-        let key = beside(&claim.meta.key, &name.as_str().into());
-        let mut spec = json!({"source": {"persistentVolumeClaimName": &*claim.meta.key.name}});
-        if let Some(class) = &class {
-            spec["volumeSnapshotClassName"] = json!(class);
-        }
-        let manifest = json!({
-            "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
-            "metadata": {
-                "name": name, "namespace": &*key.namespace,
-                "labels": {
-                    RUN_LABEL: seen.run.as_str(), SET_LABEL: set, CONSISTENCY_LABEL: level,
-                    WORKSPACE_LABEL: tail(&workspace.key.name, 63),
-                },
-                "annotations": {ACTION_ANNOTATION: "snapshot", BY_ANNOTATION: seen.by},
-            },
-            "spec": spec,
-        });
-        let made = format!("snapshot-{}", claim.meta.key.name);
-        let create = Step::call(
-            made.clone(),
-            format!("snapshot claim {} as {name}", claim.meta.key.name),
-            Call::Create {
-                kind: Kind::Snapshot,
-                namespace: key.namespace.to_string(),
-                manifest,
-            },
-            Probe::Made {
-                kind: Kind::Snapshot,
-                key: key.clone(),
-                run: seen.run.to_string(),
-            },
-        )
-        .capture(Capture::answer(&format!("uid-{made}"), "/metadata/uid"))
-        .undone_by(remove(seen, &key))
-        .undone_by(removed(seen, &key));
+        let (key, create) = cut(seen, claim, &workspace.key.name, &level, "snapshot")?;
+        let made = create.id.clone();
         plan.steps.push(create);
         waits.push(ready(seen, claim, &key, &made));
-        plan.subjects.push(Subject {
-            kind: Kind::Claim,
-            key: claim.meta.key.clone(),
-            uid: claim.meta.uid.to_string(),
-            version: None,
-        });
+        plan.subjects.push(Subject::new(Kind::Claim, &claim.meta));
     }
     Ok(waits)
+}
+
+/// The step that snapshots a claim as a part of the run's set of that workspace, and the key of
+/// what it makes. `level` is the consistency that is written down, `action` what it is done for.
+pub(super) fn cut(
+    seen: &Seen<'_>,
+    claim: &Claim,
+    workspace: &str,
+    level: &str,
+    action: &str,
+) -> Result<(ObjectKey, Step), Refusal> {
+    let source = &claim.meta.key;
+    let name = format!("{}-{}", tail(&source.name, 200), seen.run.short());
+    let key = beside(source, &name.as_str().into());
+    let mut spec = json!({"source": {"persistentVolumeClaimName": &*source.name}});
+    if let Some(class) = class(seen, claim)? {
+        spec["volumeSnapshotClassName"] = json!(class);
+    }
+    let set = format!("{workspace}-{}", seen.run.short());
+    let manifest = json!({
+        "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
+        "metadata": {
+            "name": name, "namespace": &*key.namespace,
+            "labels": {
+                RUN_LABEL: seen.run.as_str(), SET_LABEL: tail(&set, 63),
+                CONSISTENCY_LABEL: level, WORKSPACE_LABEL: tail(workspace, 63),
+            },
+            "annotations": {ACTION_ANNOTATION: action, BY_ANNOTATION: seen.by},
+        },
+        "spec": spec,
+    });
+    let made = format!("snapshot-{}", source.name);
+    let step = Step::call(
+        made.clone(),
+        format!("snapshot claim {} as {name}", source.name),
+        Call::Create {
+            kind: Kind::Snapshot,
+            namespace: key.namespace.to_string(),
+            manifest,
+        },
+        Probe::Made {
+            kind: Kind::Snapshot,
+            key: key.clone(),
+            run: seen.run.to_string(),
+        },
+    )
+    .capture(Capture::answer(&format!("uid-{made}"), "/metadata/uid"))
+    .undone_by(remove(seen, &key))
+    .undone_by(removed(seen, &key));
+    Ok((key, step))
 }
 
 /// The step that waits until a snapshot which the step `made` made is ready and proven.

@@ -65,12 +65,7 @@ pub fn plan(seen: &Seen<'_>, key: &ObjectKey, source_fixed: bool) -> Result<Plan
     };
     let mut plan = Plan::new(seen, ActionName::Template, request);
     steps(seen, &mut plan, set, whole, &drifts);
-    plan.subjects.push(Subject {
-        kind: Kind::Set,
-        key: key.clone(),
-        uid: set.meta.uid.to_string(),
-        version: None,
-    });
+    plan.subjects.push(Subject::new(Kind::Set, &set.meta));
     let words: Vec<String> = drifts
         .iter()
         .map(|one| format!("{} {} → {}", one.name, one.from, one.to.canonical()))
@@ -127,10 +122,7 @@ fn can_be_away(seen: &Seen<'_>, set: &Set, source_fixed: bool) -> Result<(), Ref
             "garbage collection would take it along: wait until no claim is owned by the set",
         );
     }
-    let is_settled = set.observed_generation >= set.generation
-        && set.ready >= set.replicas
-        && set.current_revision == set.update_revision;
-    if !is_settled {
+    if !set.is_settled() {
         return no(
             RefusalKind::State,
             format!(

@@ -14,7 +14,7 @@ pub use report::{PHASES, Report, refused, report, unknown};
 use super::evict;
 use super::journal::{Job, Progress};
 use super::plan::{Plan, Subject};
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::Refusal;
 use super::request::{ActionName, Request};
 use super::right::{self, Right};
 use super::seen::Seen;
@@ -67,13 +67,7 @@ pub fn plan(
         other_node,
     };
     let mut plan = Plan::new(seen, ActionName::Verify, request);
-    let workspace = seen.inventory.workspace(key).ok_or_else(|| {
-        Refusal::new(
-            RefusalKind::NotFound,
-            format!("there is no workspace {key}"),
-            "`wsdash get workspaces` lists them",
-        )
-    })?;
+    let workspace = seen.workspace(key)?;
     let (set, pod) = fit::settled(seen, workspace)?;
     let tested = fit::tested(seen, workspace, pod)?;
     fit::node(seen, &tested, pod, other_node)?;
@@ -90,19 +84,10 @@ pub fn plan(
         .extend(tested.iter().map(|one| steps::room(seen, one, pod)));
     for one in &tested {
         plan.steps.extend(steps::write(seen, one, pod));
-        plan.subjects.push(Subject {
-            kind: Kind::Claim,
-            key: one.claim.meta.key.clone(),
-            uid: one.claim.meta.uid.to_string(),
-            version: None,
-        });
+        plan.subjects
+            .push(Subject::new(Kind::Claim, &one.claim.meta));
     }
-    plan.subjects.push(Subject {
-        kind: Kind::Pod,
-        key: key.clone(),
-        uid: pod.meta.uid.to_string(),
-        version: None,
-    });
+    plan.subjects.push(Subject::new(Kind::Pod, &pod.meta));
     plan.steps.extend(steps::restart(seen, pod, other_node)?);
     for one in &tested {
         plan.steps.extend(steps::read(seen, one, key));

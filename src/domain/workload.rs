@@ -53,6 +53,13 @@ impl Set {
         self.start..self.start.saturating_add(self.replicas)
     }
 
+    /// Whether its last change was seen, rolled out, and every pod is ready.
+    pub fn is_settled(&self) -> bool {
+        self.observed_generation >= self.generation
+            && self.ready >= self.replicas
+            && self.current_revision == self.update_revision
+    }
+
     pub fn pod_name(&self, ordinal: u32) -> String {
         format!("{}-{ordinal}", self.meta.key.name)
     }

@@ -48,19 +48,15 @@ pub(super) fn settled<'a>(
             "mend it first",
         );
     }
-    let revisions = (&set.current_revision, &set.update_revision);
-    let is_settled = set.observed_generation >= set.generation
-        && set.ready >= set.replicas
-        && revisions.0 == revisions.1;
-    if !is_settled {
+    if !set.is_settled() {
         return state(
             format!(
                 "set {} is not settled: {} of {} are ready, revision {} of {}",
                 set.meta.key.name,
                 set.ready,
                 set.replicas,
-                revisions.0.as_deref().unwrap_or("?"),
-                revisions.1.as_deref().unwrap_or("?")
+                set.current_revision.as_deref().unwrap_or("?"),
+                set.update_revision.as_deref().unwrap_or("?")
             ),
             "let its rollout end first",
         );
