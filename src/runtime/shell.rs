@@ -106,6 +106,8 @@ pub(crate) async fn converse(mut session: Session) -> Result<ExecEnd> {
     let (mut typed, _keyboard) = Keyboard::open()?;
     let mut resized = signal(SignalKind::window_change()).context("listening for new sizes")?;
     let resizer = session.resizer();
+    // The window may have changed while the session was opened, before anybody listened.
+    let _ = resizer.send(window());
     let (mut input, output) = (session.stdin.take(), session.stdout.take());
     let mut finish = std::pin::pin!(session.finish());
     let out = std::io::stdout().as_fd().try_clone_to_owned();

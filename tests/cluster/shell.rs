@@ -73,7 +73,9 @@ fn a_full_screen_program_runs_in_a_shell_and_the_dashboard_is_whole_again() {
     screen.send("stty size\r");
     screen.wait_for("30 100");
     screen.resize(110, 33);
-    screen.send("stty size\r");
+    // The size and the keys go by channels of their own, and a kubelet applies a size when it gets
+    // to it: the question is asked until the answer is the new one.
+    screen.send("until stty size | grep 33.110; do sleep 1; done\r");
     screen.wait_for("33 110");
     screen.send("vi /workspace/note\r");
     screen.wait_until("vi fills the screen", |screen| {
