@@ -143,12 +143,7 @@ fn drifts(seen: &Seen<'_>, set: &Set, whole: &Value) -> Vec<Drift> {
         .filter_map(|(at, template)| {
             let name = template["metadata"]["name"].as_str()?;
             let from = template["spec"]["resources"]["requests"]["storage"].as_str()?;
-            let claims = set.ordinals().filter_map(|ordinal| {
-                let claim = format!("{name}-{}", set.pod_name(ordinal));
-                let key = ObjectKey::new(&*set.meta.key.namespace, claim.as_str());
-                seen.inventory.claims.get(&key)?.request
-            });
-            let to = claims.max()?;
+            let to = seen.inventory.largest_claim(set, name)?;
             (to > Quantity::parse(from).ok()?).then(|| Drift {
                 at,
                 name: name.to_owned(),

@@ -57,6 +57,7 @@ pub enum Id {
     Resize,
     Verify,
     Orphans,
+    Template,
     Evict,
     Undo,
     Resume,
@@ -90,6 +91,8 @@ pub enum Scope {
     Workspace,
     /// Selected or marked claims, or those of the selected workspace.
     Claim,
+    /// A selected set, or one of its workspaces.
+    Set,
     /// A selected job.
     Job,
     /// The detail pane.
@@ -147,7 +150,7 @@ const fn action(
     }
 }
 
-use Scope::{Anywhere, Claim, Detail, Job, Pod, Row, Workspace};
+use Scope::{Anywhere, Claim, Detail, Job, Pod, Row, Set, Workspace};
 
 /// In the order of the help.
 pub const COMMANDS: &[Command] = &[
@@ -236,6 +239,13 @@ pub const COMMANDS: &[Command] = &[
         "",
         Claim,
         "delete claims that nothing needs, each after a snapshot, its volume kept",
+    ),
+    action(
+        Id::Template,
+        &["T"],
+        "",
+        Set,
+        "make the templates of the set as large as its claims have grown",
     ),
     action(
         Id::Evict,
@@ -493,6 +503,8 @@ pub fn usable(model: &Model, command: &Command) -> Result<(), String> {
         Scope::Workspace => Err("the selected row belongs to no workspace".into()),
         Scope::Claim if !model.claims_of_selection().is_empty() => Ok(()),
         Scope::Claim => Err("the selected row has no claim".into()),
+        Scope::Set if model.set_of_selection().is_some() => Ok(()),
+        Scope::Set => Err("the selected row belongs to no set".into()),
         Scope::Job if matches!(model.selected(), Some(RowId::Job(_))) => Ok(()),
         Scope::Job => Err("no job is selected; 9 shows them".into()),
         Scope::Pod => match model.pod_of_selection() {

@@ -14,8 +14,7 @@ use super::listing::{Listing, RowId, Sort};
 use super::modal::Modal;
 use super::update::Sweep;
 use crate::domain::board::Board;
-use crate::domain::inventory::Inventory;
-use crate::domain::inventory::Unit;
+use crate::domain::inventory::{Inventory, Unit, beside};
 use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::metric::Metrics;
 use crate::domain::ownership::{OrphanSettings, Sightings};
@@ -365,6 +364,24 @@ impl Model {
             Unit::Workspace(key) => self.inventory.workspace(&key).map(|w| w.key.clone()),
             Unit::Object(..) => None,
         })
+    }
+
+    /// The set that the selected row is, or whose workspace it belongs to.
+    pub fn set_of_selection(&self) -> Option<ObjectKey> {
+        let key = match self.selected()? {
+            RowId::Object(Kind::Set, key) | RowId::Finding(Unit::Object(Kind::Set, key), ..) => {
+                key.clone()
+            }
+            _ => {
+                let key = self.workspace_of_selection()?;
+                let set = self.inventory.workspace(&key)?.set.as_ref()?;
+                beside(&key, set)
+            }
+        };
+        self.inventory
+            .sets
+            .get(&key)
+            .map(|set| set.meta.key.clone())
     }
 
     /// Forgets everything that was read, for another namespace or context.

@@ -358,6 +358,24 @@ fn claims_are_deleted_as_marked_or_selected_and_never_without_a_plan() {
 }
 
 #[test]
+fn templates_are_mended_from_the_set_and_from_each_of_its_rows() {
+    use crate::action::Request;
+    let mut model = model();
+    for keys in ["6 g T", "1 g T", "3 g T", "5 g T"] {
+        match asked(&press(&mut model, keys)) {
+            Request::Template { set, source_fixed } => {
+                assert_eq!(&*set.name, "ide", "{keys}");
+                assert!(!source_fixed, "only who changed the source can say so");
+            }
+            other => panic!("{keys}: {other:?}"),
+        }
+    }
+    press(&mut model, "9 T");
+    let notice = model.notice.as_ref().unwrap();
+    assert_eq!(notice.text, "template: the selected row belongs to no set");
+}
+
+#[test]
 fn a_plan_can_be_copied_as_commands_of_kubectl() {
     let mut model = model();
     proposal(&mut model, None);

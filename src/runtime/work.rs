@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::action::{Right, delete_claims, evict, resize, restore, snapshot, verify};
+use crate::action::{Right, delete_claims, evict, resize, restore, snapshot, template, verify};
 use crate::app::Msg;
 use crate::app::detail::{Chart, Line, LogSource, LogState, Measure, Range};
 use crate::app::listing::RowId;
@@ -198,6 +198,7 @@ fn acting(namespace: Option<&str>) -> Needs {
         ("resize", resize::rights(place)),
         ("verify", verify::rights(place)),
         ("orphans", delete_claims::rights(place)),
+        ("template", template::rights(place)),
         ("evict", evict::rights(place)),
     ];
     let of = |(name, rights): (&'static str, Vec<Right>)| (name, rights.iter().map(rule).collect());

@@ -13,7 +13,9 @@ use crate::app::Msg;
 use crate::app::build::{model, model_of, press, settle_all, some_rows, type_text};
 use crate::app::model::{Link, Place};
 use crate::config::Config;
-use crate::domain::build::{denied, event, minutes_ago, now, pod, put, set_freshness};
+use crate::domain::build::{
+    claim, denied, event, gib, minutes_ago, now, pod, put, rows, set, set_freshness,
+};
 use crate::domain::freshness::Freshness;
 use crate::domain::key::Kind;
 use crate::domain::policy::Policy;
@@ -241,6 +243,27 @@ fn hostile_names_break_no_column() {
         !shown.contains('\u{1b}') && !shown.contains('\u{202e}'),
         "{shown}"
     );
+}
+
+#[test]
+fn templates_that_their_claims_have_outgrown_are_told_with_the_key_that_mends_it() {
+    let rows = |size| {
+        rows![
+            set("ide", 1),
+            claim("workspace-ide-0").asks(gib(size)).created(now()),
+        ]
+    };
+    let told = |size| {
+        let mut model = model_of(rows(size));
+        press(&mut model, "6 g d f");
+        screen(&mut model, DAY)
+    };
+    let same = told(100);
+    assert!(same.contains("workspace: 100.0 GiB"), "{same}");
+    assert!(!same.contains("have grown"), "{same}");
+    let grown = told(250);
+    assert!(grown.contains("its claims have grown to 250.0 GiB"), "{grown}");
+    assert!(grown.contains("→ T make the templates as large"), "{grown}");
 }
 
 /// `WSDASH_WRITE_DOCS=1 cargo test documents` writes it anew.

@@ -57,6 +57,7 @@ pub(super) fn run(model: &mut Model, id: Id) -> Vec<Effect> {
         | Id::Resize
         | Id::Verify
         | Id::Orphans
+        | Id::Template
         | Id::Evict
         | Id::Undo
         | Id::Purge => return propose::ask(model, id),

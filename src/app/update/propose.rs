@@ -33,6 +33,10 @@ pub(super) fn ask(model: &mut Model, id: Id) -> Vec<Effect> {
         Id::Orphans => Some(model.claims_of_selection())
             .filter(|claims| !claims.is_empty())
             .map(|claims| Request::Orphans { claims }),
+        Id::Template => model.set_of_selection().map(|set| Request::Template {
+            set,
+            source_fixed: false,
+        }),
         Id::Undo => job_of_selection(model).map(|job| Request::Undo { job }),
         Id::Purge => job_of_selection(model).map(|job| Request::Purge { jobs: vec![job] }),
         _ => None,

@@ -1,8 +1,11 @@
-//! What belongs to a workspace beside its pod and claims, for whoever shows all of it.
+//! What belongs to a workspace beside its pod and claims, and the claims of a set's template, for
+//! whoever shows or mends all of it.
 
 use super::{Inventory, beside};
 use crate::domain::event::Event;
 use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::quantity::Quantity;
+use crate::domain::workload::Set;
 use crate::domain::workspace::Workspace;
 
 impl Inventory {
@@ -23,6 +26,18 @@ impl Inventory {
             all.push((Kind::Claim, claim));
         }
         all
+    }
+
+    /// The largest size that is asked for by a claim which the set uses of one of its templates.
+    /// Larger than the template: new ordinals get less than the others have.
+    pub fn largest_claim(&self, set: &Set, template: &str) -> Option<Quantity> {
+        let claims = set.ordinals().filter_map(|ordinal| {
+            let claim = set.claim_name(template, ordinal);
+            self.claims
+                .get(&beside(&set.meta.key, &claim.into()))?
+                .request
+        });
+        claims.max()
     }
 
     /// Events of all these objects, the newest first. Of the set's only those that name this
