@@ -168,10 +168,24 @@ pub(crate) trait Fields {
     }
 }
 
+/// The steps of a path. They are so short that looking at each byte beats a search for the next slash.
+fn steps(path: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(path);
+    std::iter::from_fn(move || {
+        let path = rest?;
+        let Some(end) = path.bytes().position(|b| b == b'/') else {
+            return rest.take();
+        };
+        let (step, after) = path.split_at(end);
+        rest = after.get(1..);
+        Some(step)
+    })
+}
+
 impl Fields for Value {
     fn at(&self, path: &str) -> &Value {
         let mut here = self;
-        for step in path.split('/') {
+        for step in steps(path) {
             let next = match here {
                 Value::Object(map) => map.get(step),
                 Value::Array(list) => step.parse::<usize>().ok().and_then(|i| list.get(i)),
@@ -187,7 +201,7 @@ impl Fields for Value {
 
     fn at_mut(&mut self, path: &str) -> Option<&mut Value> {
         let mut here = self;
-        for step in path.split('/') {
+        for step in steps(path) {
             here = match here {
                 Value::Object(map) => map.get_mut(step)?,
                 Value::Array(list) => list.get_mut(step.parse::<usize>().ok()?)?,

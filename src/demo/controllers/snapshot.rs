@@ -223,6 +223,10 @@ fn follow(world: &mut World, key: &Key, snapshot: &Object, bound: &str) {
 /// Takes the finalizer off the source claim when no snapshot of it is under way.
 fn release_claim(world: &mut World, key: &Key, snapshot: &Object) {
     let source = snapshot.text("spec/source/persistentVolumeClaimName");
+    let claim = Key::new(Kind::Claim, &key.namespace, source);
+    if !(world.read(&claim)).is_some_and(|claim| claim.has_finalizer(CLAIM)) {
+        return;
+    }
     let busy = world.store.list(Kind::Snapshot, &key.namespace).any(|s| {
         s.text("spec/source/persistentVolumeClaimName") == source
             && !s.flag("status/readyToUse")
@@ -230,7 +234,6 @@ fn release_claim(world: &mut World, key: &Key, snapshot: &Object) {
             && !s.text("status/boundVolumeSnapshotContentName").is_empty()
     });
     if !busy {
-        let claim = Key::new(Kind::Claim, &key.namespace, source);
         world.update(&claim, |c| c.remove_finalizer(CLAIM));
     }
 }

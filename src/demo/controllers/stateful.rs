@@ -368,12 +368,20 @@ impl Round<'_> {
             for template in set.items("spec/volumeClaimTemplates") {
                 let name = format!("{}-{}", template.name(), pod.name());
                 let key = Key::new(Kind::Claim, set.namespace(), &name);
+                let is_ours = |o: &Object| {
+                    o.text("uid") == set.uid()
+                        || o.text("kind") == "Pod" && o.text("name") == pod.name()
+                };
+                let Some(claim) = world.read(&key) else {
+                    continue;
+                };
+                let owners = claim.items("metadata/ownerReferences");
+                if owners.iter().filter(|o| is_ours(o)).eq(owner.iter()) {
+                    continue;
+                }
                 world.update(&key, |c| {
                     let mut owners = c.items("metadata/ownerReferences").to_vec();
-                    owners.retain(|o| {
-                        o.text("uid") != set.uid()
-                            && !(o.text("kind") == "Pod" && o.text("name") == pod.name())
-                    });
+                    owners.retain(|o| !is_ours(o));
                     owners.extend(owner.clone());
                     if owners.is_empty() {
                         c.unset("metadata/ownerReferences");

@@ -112,6 +112,14 @@ fn silent(world: &World, target: &str, at: Timestamp) -> bool {
             .is_some_and(|since| at >= *since)
 }
 
+/// As [`silent`], of one pod.
+fn is_pod_silent(world: &World, namespace: &str, pod: &str, at: Timestamp) -> bool {
+    let faults = &world.faults;
+    // Asked for every sample, and nearly always there is none.
+    !(faults.unscraped.is_empty() && faults.nodes_down.is_empty())
+        && silent(world, &format!("{namespace}/{pod}"), at)
+}
+
 fn remembered(world: &World, at: Timestamp) -> bool {
     at <= world.now && at + seconds(RETENTION_SECONDS) >= world.now
 }
@@ -143,7 +151,7 @@ fn volumes<'w>(world: &'w World, what: &str) -> Vec<Series<'w>> {
                     .iter()
                     .rev()
                     .find(|s| s.node == node && s.from <= at && s.until.is_none_or(|u| at < u))?;
-                if silent(world, &format!("{namespace}/{}", span.pod), at) {
+                if is_pod_silent(world, namespace, &span.pod, at) {
                     return None;
                 }
                 let disk = world.disks.get(&span.handle)?;
