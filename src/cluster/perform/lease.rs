@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Caller;
@@ -24,12 +25,13 @@ const RENEW_EVERY: Duration = Duration::from_secs(8);
 const WATCHED: Duration = Duration::from_secs(12);
 const LABEL: &str = "app.kubernetes.io/managed-by";
 
-/// Leases that are held. Dropping it stops the renewal; [`Leases::release`] gives them back.
+/// Leases that are held. Dropping it cuts the renewal off; [`Leases::release`] gives them back.
 pub(super) struct Leases {
     caller: Caller,
     held: Arc<Mutex<Vec<Held>>>,
     lost: Arc<AtomicBool>,
     renewal: AbortOnDropHandle<()>,
+    stop: CancellationToken,
 }
 
 #[derive(Clone)]
@@ -91,12 +93,20 @@ impl Leases {
         }
         let held = Arc::new(Mutex::new(held));
         let lost = Arc::new(AtomicBool::new(false));
-        let renewal = tokio::spawn(renew(caller.clone(), Arc::clone(&held), Arc::clone(&lost)));
+        let stop = CancellationToken::new();
+        let task = renew(
+            caller.clone(),
+            Arc::clone(&held),
+            Arc::clone(&lost),
+            stop.clone(),
+        );
+        let renewal = tokio::spawn(task);
         Ok(Self {
             caller: caller.clone(),
             held,
             lost,
             renewal: AbortOnDropHandle::new(renewal),
+            stop,
         })
     }
 
@@ -121,9 +131,12 @@ impl Leases {
             caller,
             held,
             renewal,
+            stop,
             ..
         } = self;
-        drop(renewal);
+        // A renewal on its way that came after the deletion would make a lease of nobody.
+        stop.cancel();
+        let _ = renewal.await;
         let mut faults = Vec::new();
         let all = std::mem::take(&mut *entries(&held));
         for one in all {
@@ -227,9 +240,17 @@ fn entries(held: &Mutex<Vec<Held>>) -> MutexGuard<'_, Vec<Held>> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn renew(caller: Caller, held: Arc<Mutex<Vec<Held>>>, lost: Arc<AtomicBool>) {
-    loop {
-        tokio::time::sleep(RENEW_EVERY).await;
+async fn renew(
+    caller: Caller,
+    held: Arc<Mutex<Vec<Held>>>,
+    lost: Arc<AtomicBool>,
+    stop: CancellationToken,
+) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(RENEW_EVERY))
+        .await
+        .is_some()
+    {
         let all = entries(&held).clone();
         for (at, mut one) in all.into_iter().enumerate() {
             match renew_one(&caller, &one).await {
