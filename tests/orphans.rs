@@ -25,6 +25,9 @@ mod line;
 #[path = "actions/role.rs"]
 mod role;
 
+#[path = "actions/run.rs"]
+mod run;
+
 #[path = "orphans/interrupted.rs"]
 mod interrupted;
 
@@ -32,12 +35,14 @@ use std::time::{Duration, Instant};
 
 use kit::{configure, sums, work};
 use role::only_under_its_role;
+use run::{ended, started};
 use serde_json::{Value, json};
-use stage::{MERGE, Stage, said, stages};
+use stage::{MERGE, Stage, stages};
 
 const APPS: &str = "/apis/apps/v1";
 const ACTIVE: &str = "example.com/active";
 const CLAIM: &str = "workspace-ide-0";
+const DELETE: [&str; 4] = ["orphans", CLAIM, "--delete", "--yes"];
 
 /// Nothing but proof is asked for.
 const LENIENT: &str = "[orphans]\ninactive = \"1s\"\napart = \"1s\"\n[workspaces]\n\
@@ -110,28 +115,6 @@ async fn volume(stage: &Stage, name: &str) -> Value {
         .await
 }
 
-/// Starts a deletion and answers once its journal says that a step was begun (or answered).
-async fn started(stage: &Stage, entry: &str, id: &str) -> std::process::Child {
-    let child = stage.spawn(&["orphans", CLAIM, "--delete", "--yes"]);
-    let deadline = Instant::now() + Duration::from_secs(90);
-    let is_it = |line: &Value| line["entry"] == json!(entry) && line["id"] == json!(id);
-    while !stage.journal().iter().any(is_it) {
-        assert!(
-            Instant::now() < deadline,
-            "{}: {:#?}",
-            stage.name,
-            stage.journal()
-        );
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    child
-}
-
-async fn ended(child: std::process::Child) -> (i32, String, String) {
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await;
-    said(&output.unwrap())
-}
-
 /// Undoes the deletion and looks that nothing of it is left.
 async fn undone(stage: &Stage, volume_name: &str) {
     let id = stage.job("orphans").await["id"]
@@ -140,6 +123,11 @@ async fn undone(stage: &Stage, volume_name: &str) {
         .to_owned();
     let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
     assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    is_back(stage, volume_name).await;
+}
+
+/// The claim is bound to the volume it had, and nothing of the deletion is left.
+async fn is_back(stage: &Stage, volume_name: &str) {
     let back = claim(stage).await;
     assert_eq!(back["spec"]["volumeName"], volume_name, "{back:#}");
     assert_eq!(back["status"]["phase"], "Bound", "{back:#}");
@@ -234,7 +222,7 @@ async fn a_set_that_comes_back_while_the_deletion_runs_keeps_its_claims() {
         let claims = stage.claims().await;
         delete_set(&stage).await;
         look(&stage).await;
-        let child = started(&stage, "started", &format!("snapshot-{CLAIM}")).await;
+        let child = started(&stage, &DELETE, "started", &format!("snapshot-{CLAIM}")).await;
         apply_set(&stage, 1).await;
         let (code, out, err) = ended(child).await;
         assert_eq!(code, 1, "{}: {out}{err}", stage.name);
@@ -258,7 +246,7 @@ async fn a_pod_that_comes_between_the_list_and_the_deletion_keeps_its_claim() {
         let claims = stage.claims().await;
         delete_set(&stage).await;
         look(&stage).await;
-        let child = started(&stage, "started", &format!("snapshot-{CLAIM}")).await;
+        let child = started(&stage, &DELETE, "started", &format!("snapshot-{CLAIM}")).await;
         // nobody can schedule it: it names the claim all the same
         let pod = json!({"metadata": {"name": "ide-late"}, "spec": {
             "nodeSelector": {"no-such": "node"},
@@ -316,8 +304,7 @@ async fn two_at_once_delete_a_claim_once() {
         delete_set(&stage).await;
         look(&stage).await;
         let name = claim(&stage).await["spec"]["volumeName"].clone();
-        let first = stage.spawn(&["orphans", CLAIM, "--delete", "--yes"]);
-        let second = stage.spawn(&["orphans", CLAIM, "--delete", "--yes"]);
+        let (first, second) = (stage.spawn(&DELETE), stage.spawn(&DELETE));
         let (first, second) = tokio::join!(ended(first), ended(second));
         let mut codes = [first.0, second.0];
         codes.sort_unstable();

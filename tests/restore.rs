@@ -29,13 +29,17 @@ mod line;
 #[path = "actions/role.rs"]
 mod role;
 
-use std::time::{Duration, Instant};
+#[path = "actions/run.rs"]
+mod run;
 
 use kit::{sh, sums, work};
 use line::Line;
 use role::only_under_its_role;
+use run::{ended, id, killed_at, killed_at_every_step, started, stride};
 use serde_json::{Value, json};
-use stage::{Stage, said, stages};
+use stage::{Stage, stages};
+
+const IN_PLACE: [&str; 4] = ["restore", "ide-0", "--in-place", "--yes"];
 
 /// Work, a snapshot of it, and then the work is spoilt. Answers the checksums of before.
 async fn spoilt(stage: &Stage, pod: &str) -> String {
@@ -105,6 +109,10 @@ async fn purge(stage: &Stage) {
         .to_owned();
     let (code, out, err) = stage.wsdash(&["purge", &id, "--yes"]).await;
     assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    nothing_is_kept(stage).await;
+}
+
+async fn nothing_is_kept(stage: &Stage) {
     let left = volumes(stage).await;
     assert!(
         left.iter()
@@ -141,8 +149,7 @@ async fn in_place_the_highest_ordinal_has_every_byte_again_and_undo_swaps_back()
         let before = spoilt(&stage, "ide-0").await;
         let spoilt = sums(&stage, "ide-0").await;
         let old = volume_of(&stage, "workspace-ide-0").await;
-        let args = ["restore", "ide-0", "--in-place", "--yes"];
-        let (code, out, err) = stage.wsdash(&args).await;
+        let (code, out, err) = stage.wsdash(&IN_PLACE).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
         is_whole(&stage, 1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
@@ -244,74 +251,39 @@ async fn a_point_in_time_that_is_not_there_is_refused_with_those_that_are() {
     }
 }
 
-/// Kills a run when the journal says that so many lines were written, then has it resumed or
-/// taken back.
-async fn killed_at(stage: &Stage, args: &[&str], lines: usize) -> bool {
-    stage.forget_journals();
-    let mut child = stage.spawn(args);
-    let deadline = Instant::now() + Duration::from_secs(120);
-    loop {
-        if stage.journal().len() >= lines {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            break;
-        }
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{args:?} never wrote {lines} lines"
-        );
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    !stage.journal().iter().any(|line| line["entry"] == "ended")
-}
-
-fn id(stage: &Stage) -> String {
-    stage.journal()[0]["plan"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned()
-}
-
-/// Every how many lines of the journal a run is killed: all of them when asked for.
-fn stride() -> usize {
-    if std::env::var_os("WSDASH_EVERY_STEP").is_some() {
-        1
-    } else {
-        9
+#[tokio::test]
+async fn a_restore_in_place_that_is_killed_at_every_step_is_resumed_to_its_end() {
+    for stage in stages("kill-res", 1).await {
+        let before = spoilt(&stage, "ide-0").await;
+        stage.forget_journals();
+        killed_at_every_step(&stage, &IN_PLACE).await;
+        is_whole(&stage, 1).await;
+        assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
+        let id = id(&stage);
+        killed_at_every_step(&stage, &["purge", &id, "--yes"]).await;
+        nothing_is_kept(&stage).await;
+        is_whole(&stage, 1).await;
+        assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
+        stage.end().await;
     }
 }
 
 #[tokio::test]
-async fn a_restore_in_place_that_is_killed_anywhere_is_resumed_to_its_end() {
-    for stage in stages("kill-res", 1).await {
-        // one snapshot: the provider takes one of a disk in ten minutes
-        let before = spoilt(&stage, "ide-0").await;
-        let mut lines = 3;
-        loop {
-            spoil(&stage, "ide-0").await;
-            let args = ["restore", "ide-0", "--in-place", "--yes"];
-            let cut = killed_at(&stage, &args, lines).await;
-            if cut {
-                let id = id(&stage);
-                let (code, out, err) = stage.wsdash(&["resume", &id, "--yes"]).await;
-                assert_eq!(code, 0, "{} {lines}: {out}{err}", stage.name);
-            }
-            is_whole(&stage, 1).await;
-            assert_eq!(
-                sums(&stage, "ide-0").await,
-                before,
-                "{} {lines}",
-                stage.name
-            );
-            purge(&stage).await;
-            if !cut {
-                break;
-            }
-            lines += stride();
-        }
+async fn its_undo_that_is_killed_at_every_step_is_resumed_to_its_end() {
+    for stage in stages("kill-undo", 1).await {
+        spoilt(&stage, "ide-0").await;
+        let spoilt = sums(&stage, "ide-0").await;
+        let old = volume_of(&stage, "workspace-ide-0").await;
+        stage.forget_journals();
+        let (code, out, err) = stage.wsdash(&IN_PLACE).await;
+        assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        let id = id(&stage);
+        killed_at_every_step(&stage, &["undo", &id, "--yes"]).await;
+        is_whole(&stage, 1).await;
+        assert_eq!(sums(&stage, "ide-0").await, spoilt, "{}", stage.name);
+        assert_eq!(volume_of(&stage, "workspace-ide-0").await, old);
+        purge(&stage).await;
+        assert_eq!(sums(&stage, "ide-0").await, spoilt, "{}", stage.name);
         stage.end().await;
     }
 }
@@ -325,8 +297,7 @@ async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss()
         let old = volume_of(&stage, "workspace-ide-0").await;
         let mut lines = 3;
         loop {
-            let args = ["restore", "ide-0", "--in-place", "--yes"];
-            let cut = killed_at(&stage, &args, lines).await;
+            let cut = killed_at(&stage, &IN_PLACE, lines).await;
             let id = id(&stage);
             let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
             let nothing = err.contains("changed nothing");
@@ -352,7 +323,7 @@ async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss()
             if !cut {
                 break;
             }
-            lines += stride();
+            lines += stride(9);
         }
         stage.end().await;
     }
@@ -362,8 +333,7 @@ async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss()
 async fn it_is_done_under_exactly_its_role_and_under_no_less() {
     for stage in stages("rrole", 1).await {
         let before = spoilt(&stage, "ide-0").await;
-        let args = ["restore", "ide-0", "--in-place", "--yes"];
-        only_under_its_role(&stage, "restore", &args).await;
+        only_under_its_role(&stage, "restore", &IN_PLACE).await;
         is_whole(&stage, 1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
         purge(&stage).await;
@@ -383,24 +353,10 @@ async fn a_server_that_goes_away_in_the_middle_costs_nothing() {
             "back",
         ];
         for step in steps {
-            stage.forget_journals();
             spoil(&stage, "ide-0").await;
-            let mut child = stage.spawn(&["restore", "ide-0", "--in-place", "--yes"]);
-            let deadline = Instant::now() + Duration::from_secs(120);
-            let is_there =
-                |line: &Value| line["entry"] == json!("started") && line["id"] == json!(step);
-            while !stage.journal().iter().any(is_there) {
-                assert!(
-                    child.try_wait().unwrap().is_none() && Instant::now() < deadline,
-                    "{} never came to {step}: {:#?}",
-                    stage.name,
-                    stage.journal()
-                );
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            let child = started(&stage, &IN_PLACE, "started", step).await;
             line.cut_for_a_while().await;
-            let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-            let (code, out, err) = said(&output.await.unwrap());
+            let (code, out, err) = ended(child).await;
             assert_eq!(code, 0, "{} {step}: {out}{err}", stage.name);
             assert_eq!(sums(&stage, "ide-0").await, before, "{} {step}", stage.name);
             stage.wait_out_late_leases().await;

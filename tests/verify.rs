@@ -22,6 +22,9 @@ mod kit;
 #[path = "actions/line.rs"]
 mod line;
 
+#[path = "actions/run.rs"]
+mod run;
+
 #[path = "verify/interrupted.rs"]
 mod interrupted;
 
@@ -31,11 +34,12 @@ use std::time::{Duration, Instant};
 use kit::{configure, sh, sums, work};
 use rstest::rstest;
 use serde_json::{Value, json};
-use stage::{MERGE, Stage, real_stage, said, stages};
+use stage::{MERGE, Stage, real_stage, stages};
 use tokio::sync::RwLock;
 
 const POD: &str = "ide-0";
 const FIRST: &str = "workspace-ide-0";
+const VERIFY: [&str; 5] = ["verify", POD, "--yes", "-o", "json"];
 
 /// Waits are short where a test waits for a failure.
 const SHORT: &str = "[actions]\nrestart_wait = \"12s\"\n[actions.verify]\n\
@@ -46,7 +50,7 @@ static FAULTS: RwLock<()> = RwLock::const_new(());
 
 /// Runs the test of one workspace: exit code, its result, standard error.
 async fn verify(stage: &Stage, more: &[&str]) -> (i32, Value, String) {
-    let args = [&["verify", POD, "--yes", "-o", "json"], more].concat();
+    let args = [&VERIFY, more].concat();
     let (code, out, err) = stage.wsdash(&args).await;
     (code, result(stage, &out, &err), err)
 }
@@ -59,32 +63,13 @@ fn result(stage: &Stage, out: &str, err: &str) -> Value {
     results[0].clone()
 }
 
-/// Starts it, and answers once its journal has this entry of this step.
-async fn started(stage: &Stage, entry: &str, step: &str) -> Child {
-    let mut child = stage.spawn(&["verify", POD, "--yes", "-o", "json"]);
-    let deadline = Instant::now() + Duration::from_secs(90);
-    let is_it = |line: &Value| line["entry"] == json!(entry) && line["id"] == json!(step);
-    while !stage.journal().iter().any(is_it) {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "{}: it ended before {entry} {step}: {:#?}",
-            stage.name,
-            stage.journal()
-        );
-        assert!(
-            Instant::now() < deadline,
-            "{}: {:#?}",
-            stage.name,
-            stage.journal()
-        );
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    child
+/// Starts it, and answers once its journal says that a step was begun.
+async fn started(stage: &Stage, step: &str) -> Child {
+    run::started(stage, &VERIFY, "started", step).await
 }
 
 async fn ended(stage: &Stage, child: Child) -> (i32, Value, String) {
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-    let (code, out, err) = said(&output.await.unwrap());
+    let (code, out, err) = run::ended(child).await;
     (code, result(stage, &out, &err), err)
 }
 
@@ -197,7 +182,7 @@ async fn a_budget_stops_the_eviction_before_and_in_the_middle_and_is_never_passe
         let claims = stage.claims().await;
         let old = pod_uid(&stage, POD).await;
         let budgets = stage.path("/apis/policy/v1", "poddisruptionbudgets");
-        let child = started(&stage, "started", &format!("write-{FIRST}")).await;
+        let child = started(&stage, &format!("write-{FIRST}")).await;
         assert_eq!(stage.call("POST", &budgets, &budget()).await.0, 201);
         let (code, report, err) = ended(&stage, child).await;
         assert_eq!(code, 1, "{}: {report:#}{err}", stage.name);
@@ -260,7 +245,7 @@ async fn a_volume_that_is_not_mounted_is_named_and_resume_finds_the_work_when_it
     };
     let claims = stage.claims().await;
     configure(&stage, SHORT);
-    let child = started(&stage, "started", &format!("write-{FIRST}")).await;
+    let child = started(&stage, &format!("write-{FIRST}")).await;
     // a volume that stays staged is only published anew
     let Some(faults) = Faults::set(&["NodeStageVolume", "NodePublishVolume"]) else {
         eprintln!("mount: NOT run, WSDASH_E2E_CTL does not name the tool that sets faults");
@@ -293,7 +278,7 @@ async fn a_claim_that_is_swapped_behind_its_back_is_data_loss() {
     let _quiet = FAULTS.read().await;
     for stage in stages("swap", 1).await {
         let before = stage.claims().await;
-        let child = started(&stage, "started", &format!("write-{FIRST}")).await;
+        let child = started(&stage, &format!("write-{FIRST}")).await;
         // it goes with its pod, and the set makes an empty one of the same name
         let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{FIRST}"));
         assert_eq!(stage.call("DELETE", &path, &Value::Null).await.0, 200);
@@ -464,7 +449,7 @@ async fn a_pod_that_gets_no_node_is_told_from_one_that_is_not_made() {
     for stage in stages("nonode", 1).await {
         let claims = stage.claims().await;
         configure(&stage, SHORT);
-        let child = started(&stage, "started", "evict").await;
+        let child = started(&stage, "evict").await;
         change_template(&stage, json!({"nodeSelector": {"no-such": "node"}})).await;
         let (code, report, err) = ended(&stage, child).await;
         assert_eq!(code, 1, "{}: {report:#}{err}", stage.name);
@@ -480,7 +465,7 @@ async fn a_pod_that_gets_no_node_is_told_from_one_that_is_not_made() {
         is_clean(&stage, 1, &claims).await;
 
         stage.forget_journals();
-        let child = started(&stage, "started", "evict").await;
+        let child = started(&stage, "evict").await;
         let set = stage.path("/apis/apps/v1", "statefulsets/ide/scale");
         let scale = |n: u32| json!({"spec": {"replicas": n}});
         assert_eq!(stage.call_as("PATCH", &set, &scale(0), MERGE).await.0, 200);
@@ -540,7 +525,7 @@ async fn other_pods_that_were_disturbed_are_told() {
     let _quiet = FAULTS.read().await;
     for stage in stages("blast", 2).await {
         let claims = stage.claims().await;
-        let child = started(&stage, "started", "evict").await;
+        let child = started(&stage, "evict").await;
         let other = stage.path("/api/v1", "pods/ide-1");
         assert_eq!(stage.call("DELETE", &other, &Value::Null).await.0, 200);
         let (code, report, err) = ended(&stage, child).await;

@@ -262,7 +262,10 @@ fn templates_that_their_claims_have_outgrown_are_told_with_the_key_that_mends_it
     assert!(same.contains("workspace: 100.0 GiB"), "{same}");
     assert!(!same.contains("have grown"), "{same}");
     let grown = told(250);
-    assert!(grown.contains("its claims have grown to 250.0 GiB"), "{grown}");
+    assert!(
+        grown.contains("its claims have grown to 250.0 GiB"),
+        "{grown}"
+    );
     assert!(grown.contains("→ T make the templates as large"), "{grown}");
 }
 

@@ -1,72 +1,23 @@
 //! kill −9 anywhere in a test of persistence: resume ends it, undo takes back what it wrote.
 
-use std::time::{Duration, Instant};
-
-use serde_json::Value;
-
 use super::line::Line;
-use super::stage::{Stage, stages};
-use super::{FAULTS, FIRST, POD, ended, is_clean, pod_uid, result, started};
-
-/// Kills a run when its journal has so many lines. Answers whether it was cut off.
-async fn killed_at(stage: &Stage, lines: usize) -> bool {
-    stage.forget_journals();
-    let mut child = stage.spawn(&["verify", POD, "--yes"]);
-    let deadline = Instant::now() + Duration::from_secs(120);
-    loop {
-        if stage.journal().len() >= lines {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            break;
-        }
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        assert!(Instant::now() < deadline, "it never wrote {lines} lines");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    !stage.journal().iter().any(|line| line["entry"] == "ended")
-}
-
-fn id(stage: &Stage) -> String {
-    let plan: &Value = &stage.journal()[0]["plan"];
-    plan["id"].as_str().unwrap().to_owned()
-}
-
-/// Every how many lines of the journal a run is killed: all of them when asked for.
-fn stride() -> usize {
-    if std::env::var_os("WSDASH_EVERY_STEP").is_some() {
-        1
-    } else {
-        7
-    }
-}
+use super::run::{id, killed_at, killed_at_every_step, stride};
+use super::stage::stages;
+use super::{FAULTS, FIRST, POD, VERIFY, ended, is_clean, pod_uid, result, started};
 
 #[tokio::test]
-async fn a_test_that_is_killed_anywhere_is_resumed_to_its_result() {
+async fn a_test_that_is_killed_at_every_step_is_resumed_to_its_result() {
     let _quiet = FAULTS.read().await;
     for stage in stages("kill-res", 1).await {
         let claims = stage.claims().await;
-        let mut lines = 2;
-        loop {
-            let old = pod_uid(&stage, POD).await;
-            let was_cut = killed_at(&stage, lines).await;
-            if was_cut {
-                let args = ["resume", &id(&stage), "--yes", "-o", "json"];
-                let (code, out, err) = stage.wsdash(&args).await;
-                assert_eq!(code, 0, "{} {lines}: {out}{err}", stage.name);
-                let report = result(&stage, &out, &err);
-                assert_eq!(report["class"], "PASS", "{} {lines}: {out}", stage.name);
-                // one eviction, whenever it was cut
-                assert_eq!(report["podBefore"], old, "{} {lines}", stage.name);
-                assert_eq!(report["podAfter"], pod_uid(&stage, POD).await);
-            }
-            is_clean(&stage, 1, &claims).await;
-            if !was_cut {
-                break;
-            }
-            lines += stride();
-        }
+        let old = pod_uid(&stage, POD).await;
+        let out = killed_at_every_step(&stage, &VERIFY).await;
+        let report = result(&stage, &out, "");
+        assert_eq!(report["class"], "PASS", "{}: {out}", stage.name);
+        // one eviction, however often it was cut
+        assert_eq!(report["podBefore"], old, "{}", stage.name);
+        assert_eq!(report["podAfter"], pod_uid(&stage, POD).await);
+        is_clean(&stage, 1, &claims).await;
         stage.end().await;
     }
 }
@@ -78,7 +29,7 @@ async fn a_test_that_is_killed_anywhere_is_taken_back_without_a_trace() {
         let claims = stage.claims().await;
         let mut lines = 2;
         loop {
-            let was_cut = killed_at(&stage, lines).await;
+            let was_cut = killed_at(&stage, &VERIFY, lines).await;
             let id = id(&stage);
             let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
             let nothing = err.contains("changed nothing");
@@ -92,7 +43,7 @@ async fn a_test_that_is_killed_anywhere_is_taken_back_without_a_trace() {
             if !was_cut {
                 break;
             }
-            lines += stride();
+            lines += stride(7);
         }
         stage.end().await;
     }
@@ -112,9 +63,8 @@ async fn a_server_that_goes_away_in_the_middle_is_waited_for() {
             format!("clean-{FIRST}"),
         ];
         for step in &in_the_middle {
-            stage.forget_journals();
             let old = pod_uid(&stage, POD).await;
-            let child = started(&stage, "started", step).await;
+            let child = started(&stage, step).await;
             line.cut_for_a_while().await;
             let (code, report, err) = ended(&stage, child).await;
             assert_eq!(code, 0, "{} {step}: {report:#}{err}", stage.name);
