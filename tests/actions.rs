@@ -19,6 +19,12 @@ mod line;
 mod rights;
 #[path = "actions/role.rs"]
 mod role;
+#[expect(
+    dead_code,
+    reason = "runs are followed by other tests, too, which use more of it"
+)]
+#[path = "actions/run.rs"]
+mod run;
 #[path = "actions/stage.rs"]
 mod stage;
 #[path = "actions/template.rs"]

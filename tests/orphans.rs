@@ -16,6 +16,10 @@
 #[path = "actions/stage.rs"]
 mod stage;
 
+#[expect(
+    dead_code,
+    reason = "the kit is shared with other tests, which use more of it"
+)]
 #[path = "actions/kit.rs"]
 mod kit;
 
@@ -33,70 +37,21 @@ mod interrupted;
 
 use std::time::{Duration, Instant};
 
-use kit::{configure, sums, work};
+use kit::{LENIENT, configure, delete_set, look, sums, work};
 use role::only_under_its_role;
 use run::{ended, started};
 use serde_json::{Value, json};
 use stage::{MERGE, Stage, stages};
 
 const APPS: &str = "/apis/apps/v1";
-const ACTIVE: &str = "example.com/active";
 const CLAIM: &str = "workspace-ide-0";
 const DELETE: [&str; 4] = ["orphans", CLAIM, "--delete", "--yes"];
-
-/// Nothing but proof is asked for.
-const LENIENT: &str = "[orphans]\ninactive = \"1s\"\napart = \"1s\"\n[workspaces]\n\
-                       activity_annotation = \"example.com/active\"\n";
-
-/// Deletes the set as an operator would and waits until nothing holds its claims any more.
-async fn delete_set(stage: &Stage) {
-    let path = stage.path(APPS, "statefulsets/ide");
-    assert_eq!(stage.call("DELETE", &path, &Value::Null).await.0, 200);
-    stage
-        .until("the set is gone", &path, |code, _| code == 404)
-        .await;
-    stage
-        .until(
-            "its pods are gone",
-            &stage.path("/api/v1", "pods"),
-            |_, pods| pods["items"].as_array().is_some_and(Vec::is_empty),
-        )
-        .await;
-    let volumes: Vec<String> = stage.claims().await.into_iter().map(|(_, v)| v).collect();
-    let attachments = "/apis/storage.k8s.io/v1/volumeattachments";
-    stage
-        .until("its volumes are attached nowhere", attachments, |_, all| {
-            all["items"].as_array().unwrap().iter().all(|attachment| {
-                let volume = attachment["spec"]["source"]["persistentVolumeName"].as_str();
-                !volumes.iter().any(|v| Some(v.as_str()) == volume)
-            })
-        })
-        .await;
-}
 
 async fn apply_set(stage: &Stage, replicas: i64) {
     let set = stage.set(replicas);
     let path = stage.path(APPS, "statefulsets");
     let (code, body) = stage.call("POST", &path, &set).await;
     assert_eq!(code, 201, "{body}");
-}
-
-/// Looks twice, as the policy asks. Answers what the second look said of each claim by name.
-async fn look(stage: &Stage) -> Vec<Value> {
-    let all = stage.path("/api/v1", "persistentvolumeclaims");
-    for claim in stage.items(&all).await {
-        let path = format!("{all}/{}", claim["metadata"]["name"].as_str().unwrap());
-        let active = json!({"metadata": {"annotations": {ACTIVE: "2026-01-01T00:00:00Z"}}});
-        assert_eq!(stage.call_as("PATCH", &path, &active, MERGE).await.0, 200);
-    }
-    let (first, _, _) = stage.wsdash(&["orphans", "-o", "json"]).await;
-    assert_eq!(first, 0, "{}", stage.name);
-    // the policy of these tests: seen twice, a second apart
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    let (code, out, err) = stage.wsdash(&["orphans", "--all", "-o", "json"]).await;
-    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
-    let document: Value = serde_json::from_str(&out).unwrap();
-    document["claims"].as_array().unwrap().clone()
 }
 
 fn of<'a>(claims: &'a [Value], name: &str) -> &'a Value {

@@ -32,7 +32,7 @@ mod role;
 #[path = "actions/run.rs"]
 mod run;
 
-use kit::{sh, sums, work};
+use kit::{spoil, spoilt, sums};
 use line::Line;
 use role::only_under_its_role;
 use run::{ended, id, killed_at, killed_at_every_step, started, stride};
@@ -40,21 +40,6 @@ use serde_json::{Value, json};
 use stage::{Stage, stages};
 
 const IN_PLACE: [&str; 4] = ["restore", "ide-0", "--in-place", "--yes"];
-
-/// Work, a snapshot of it, and then the work is spoilt. Answers the checksums of before.
-async fn spoilt(stage: &Stage, pod: &str) -> String {
-    let before = work(stage, pod).await;
-    let (code, out, err) = stage.wsdash(&["snapshot", pod, "--wait", "--yes"]).await;
-    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
-    spoil(stage, pod).await;
-    before
-}
-
-async fn spoil(stage: &Stage, pod: &str) {
-    let script = "echo spoilt > /workspace/src/a; echo spoilt > /home/theia/.theia/settings; \
-                  echo new > /workspace/later; sync";
-    sh(stage, pod, script).await;
-}
 
 async fn claim(stage: &Stage, name: &str) -> Value {
     let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{name}"));

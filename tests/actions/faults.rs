@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::line::Line;
-use super::stage::{Stage, real_stage, said, stages};
+use super::run::ended;
+use super::stage::{Stage, real_stage, stages};
 
 /// A fault is one of the whole cluster: one test at a time.
 static FAULTS: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
@@ -70,11 +71,6 @@ async fn says(stage: &Stage, child: &mut Child, words: &str) {
     }
 }
 
-async fn end_of(child: Child) -> (i32, String, String) {
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-    said(&output.await.unwrap())
-}
-
 #[tokio::test]
 async fn a_snapshot_that_fails_is_told_from_one_that_copies_and_goes_on_when_it_is_mended() {
     let Some(stage) = real_stage("snap-fault", 1).await else {
@@ -85,7 +81,7 @@ async fn a_snapshot_that_fails_is_told_from_one_that_copies_and_goes_on_when_it_
         let mut child = stage.spawn(&["snapshot", "ide-0", "--wait", "--yes"]);
         says(&stage, &mut child, "no space left for snapshots").await;
         drop(fault);
-        let (code, out, err) = end_of(child).await;
+        let (code, out, err) = ended(child).await;
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains("proven to be of the disk"), "{out}");
         stage.inspect(&claims).await;
@@ -139,7 +135,7 @@ async fn a_node_that_cannot_grow_the_file_system_is_told_from_a_driver_that_cann
         says(&stage, &mut child, "/5").await;
         says(&stage, &mut child, "disk grown, the file system is next").await;
         drop(fault);
-        let (code, out, err) = end_of(child).await;
+        let (code, out, err) = ended(child).await;
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains("5/5"), "{out}");
         stage.inspect(&claims).await;
@@ -204,7 +200,7 @@ async fn a_server_that_goes_away_in_the_middle_is_waited_for_and_nothing_is_done
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             line.cut_for_a_while().await;
-            let (code, out, err) = end_of(child).await;
+            let (code, out, err) = ended(child).await;
             assert_eq!(code, 0, "{} step {step}: {out}{err}", stage.name);
             let made = stage.items(&stage.snapshots()).await;
             assert_eq!(made.len(), 2, "{} step {step}: {out}", stage.name);

@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use wsdash::cluster::exec::{self, PodTarget};
 
-use super::stage::Stage;
+use super::stage::{MERGE, Stage};
+
+const ACTIVE: &str = "example.com/active";
+
+/// Nothing but proof is asked for.
+pub(crate) const LENIENT: &str = "[orphans]\ninactive = \"1s\"\napart = \"1s\"\n[workspaces]\n\
+                       activity_annotation = \"example.com/active\"\n";
 
 /// A command in the main container of a pod, by `sh -c`: what it prints.
 pub(crate) async fn sh(stage: &Stage, pod: &str, script: &str) -> String {
@@ -37,4 +44,63 @@ pub(crate) async fn work(stage: &Stage, pod: &str) -> String {
 pub(crate) async fn sums(stage: &Stage, pod: &str) -> String {
     let script = "sha256sum /workspace/src/a /home/theia/.theia/settings";
     sh(stage, pod, script).await
+}
+
+/// Deletes the set as an operator would and waits until nothing holds its claims any more.
+pub(crate) async fn delete_set(stage: &Stage) {
+    let path = stage.path("/apis/apps/v1", "statefulsets/ide");
+    assert_eq!(stage.call("DELETE", &path, &Value::Null).await.0, 200);
+    stage
+        .until("the set is gone", &path, |code, _| code == 404)
+        .await;
+    stage
+        .until(
+            "its pods are gone",
+            &stage.path("/api/v1", "pods"),
+            |_, pods| pods["items"].as_array().is_some_and(Vec::is_empty),
+        )
+        .await;
+    let volumes: Vec<String> = stage.claims().await.into_iter().map(|(_, v)| v).collect();
+    let attachments = "/apis/storage.k8s.io/v1/volumeattachments";
+    stage
+        .until("its volumes are attached nowhere", attachments, |_, all| {
+            all["items"].as_array().unwrap().iter().all(|attachment| {
+                let volume = attachment["spec"]["source"]["persistentVolumeName"].as_str();
+                !volumes.iter().any(|v| Some(v.as_str()) == volume)
+            })
+        })
+        .await;
+}
+
+/// Looks twice, as the policy asks. Answers what the second look said of each claim by name.
+pub(crate) async fn look(stage: &Stage) -> Vec<Value> {
+    let all = stage.path("/api/v1", "persistentvolumeclaims");
+    for claim in stage.items(&all).await {
+        let path = format!("{all}/{}", claim["metadata"]["name"].as_str().unwrap());
+        let active = json!({"metadata": {"annotations": {ACTIVE: "2026-01-01T00:00:00Z"}}});
+        assert_eq!(stage.call_as("PATCH", &path, &active, MERGE).await.0, 200);
+    }
+    let (first, _, _) = stage.wsdash(&["orphans", "-o", "json"]).await;
+    assert_eq!(first, 0, "{}", stage.name);
+    // the policy of these tests: seen twice, a second apart
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let (code, out, err) = stage.wsdash(&["orphans", "--all", "-o", "json"]).await;
+    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    document["claims"].as_array().unwrap().clone()
+}
+
+/// Work, a snapshot of it, and then the work is spoilt. Answers the checksums of before.
+pub(crate) async fn spoilt(stage: &Stage, pod: &str) -> String {
+    let before = work(stage, pod).await;
+    let (code, out, err) = stage.wsdash(&["snapshot", pod, "--wait", "--yes"]).await;
+    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    spoil(stage, pod).await;
+    before
+}
+
+pub(crate) async fn spoil(stage: &Stage, pod: &str) {
+    let script = "echo spoilt > /workspace/src/a; echo spoilt > /home/theia/.theia/settings; \
+                  echo new > /workspace/later; sync";
+    sh(stage, pod, script).await;
 }

@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use super::kit::{configure, sums, work};
+use super::kit::{LENIENT, configure, delete_set, look, sums, work};
 use super::line::Line;
 use super::run::{ended, id, killed_at, killed_at_every_step, started, stride};
 use super::stage::{Stage, stages_at};
-use super::{CLAIM, DELETE, LENIENT, apply_set, claim, delete_set, is_back, look, undone, volume};
+use super::{CLAIM, DELETE, apply_set, claim, is_back, undone, volume};
 
 async fn resumed(stage: &Stage, at: &str) {
     let (code, out, err) = stage.wsdash(&["resume", &id(stage), "--yes"]).await;

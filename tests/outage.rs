@@ -1,0 +1,219 @@
+//! The process of a real API server is killed in the middle of every action at once, and started
+//! again: each waits for it and comes to its end, or says how it goes on and does. `WSDASH_E2E_CTL`
+//! names the program that kills it. Alone, because everybody uses that server.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, and says aloud what it did not run"
+)]
+
+#[path = "actions/kit.rs"]
+mod kit;
+
+#[expect(
+    dead_code,
+    reason = "runs are followed by other tests, too, which use more of it"
+)]
+#[path = "actions/run.rs"]
+mod run;
+
+#[expect(
+    dead_code,
+    reason = "the stage is shared with other tests, which use more of it"
+)]
+#[path = "actions/stage.rs"]
+mod stage;
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt as _;
+use kit::{LENIENT, configure, delete_set, look, spoilt, sums, work};
+use kube::client::Body;
+use run::{ended, id, started};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use stage::{Stage, real_stage};
+
+const SERVER: &str = "kube-apiserver";
+const CEILING: Duration = Duration::from_secs(180);
+
+fn ctl(word: &str) {
+    let tool = std::env::var_os("WSDASH_E2E_CTL").unwrap();
+    let status = Command::new(tool).args([word, SERVER]).status().unwrap();
+    assert!(status.success(), "{word} {SERVER}");
+}
+
+/// Starts the server again, also when the test fails.
+struct Killed;
+
+impl Killed {
+    fn now() -> Self {
+        ctl("kill");
+        Self
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        ctl("start");
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// A run that stands still in the middle of one of its steps.
+struct Halted<'a> {
+    stage: &'a Stage,
+    step: &'static str,
+    child: Child,
+}
+
+impl<'a> Halted<'a> {
+    async fn at(stage: &'a Stage, args: &[&str], step: &'static str) -> Self {
+        let child = started(stage, args, "started", step).await;
+        signal(&child, Signal::STOP);
+        Self { stage, step, child }
+    }
+
+    fn go_on(&self) {
+        signal(&self.child, Signal::CONT);
+    }
+
+    /// It comes to its end, or says how it goes on and does.
+    async fn end(self) {
+        let Self { stage, step, child } = self;
+        let (code, out, err) = ended(child).await;
+        if code != 0 {
+            let id = id(stage);
+            let way = format!("wsdash resume {id}");
+            assert!(out.contains(&way), "{step}: {out}{err}");
+            eprintln!("{step}: resumed: {out}{err}");
+            let (code, out, err) = stage.wsdash(&["resume", &id, "--yes"]).await;
+            assert_eq!(code, 0, "{step}: {out}{err}");
+        }
+        stage.wait_out_late_leases().await;
+    }
+}
+
+/// The server answers, and its controllers work again.
+async fn is_back(stage: &Stage) {
+    let deadline = Instant::now() + CEILING;
+    loop {
+        let request = http::Request::get("/readyz").body(Body::empty()).unwrap();
+        if let Ok(answer) = stage.client.send(request).await
+            && answer.status().is_success()
+            && answer.into_body().collect().await.is_ok()
+        {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the server does not come back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn uid(stage: &Stage) -> Value {
+    let path = stage.path("/api/v1", "pods/ide-0");
+    stage.get(&path).await["metadata"]["uid"].clone()
+}
+
+fn claim(stage: &Stage) -> String {
+    stage.path("/api/v1", "persistentvolumeclaims/workspace-ide-0")
+}
+
+/// The deleted claim is gone; undo binds its volume again, and the set finds every byte.
+async fn comes_back(stage: &Stage, volume: &Value, before: &str) {
+    let (code, body) = stage.call("GET", &claim(stage), &Value::Null).await;
+    assert_eq!(code, 404, "{body:#}");
+    let (code, out, err) = stage.wsdash(&["undo", &id(stage), "--yes"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(
+        stage.get(&claim(stage)).await["spec"]["volumeName"],
+        *volume
+    );
+    let sets = stage.path("/apis/apps/v1", "statefulsets");
+    assert_eq!(stage.call("POST", &sets, &stage.set(1)).await.0, 201);
+    stage.ready(1).await;
+    assert_eq!(sums(stage, "ide-0").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_is_killed_in_the_middle_of_every_action_costs_nothing() {
+    if std::env::var_os("WSDASH_E2E_CTL").is_none() {
+        eprintln!("NOT RUN: an outage needs WSDASH_E2E_CTL");
+        return;
+    }
+    let names = ["osnap", "osize", "oevict", "orest", "oorph", "overify"];
+    let stages = futures::future::join_all(names.map(|name| real_stage(name, 1))).await;
+    let stages: Vec<Stage> = stages.into_iter().flatten().collect();
+    let [snapshot, resize, evict, restore, orphans, verify] = &stages[..] else {
+        eprintln!("NOT RUN: an outage needs WSDASH_E2E_KUBECONFIG");
+        return;
+    };
+    let orphaned = async {
+        configure(orphans, LENIENT);
+        let before = work(orphans, "ide-0").await;
+        delete_set(orphans).await;
+        look(orphans).await;
+        before
+    };
+    let (restored, orphaned) = tokio::join!(spoilt(restore, "ide-0"), orphaned);
+    let evicted = uid(evict).await;
+    let kept = orphans.get(&claim(orphans)).await["spec"]["volumeName"].clone();
+
+    let halted = tokio::join!(
+        Halted::at(
+            snapshot,
+            &["snapshot", "ide-0", "--wait", "--yes"],
+            "snapshot-workspace-ide-0"
+        ),
+        Halted::at(
+            resize,
+            &["resize", "workspace-ide-0", "600Mi", "--yes"],
+            "grow"
+        ),
+        Halted::at(evict, &["evict", "ide-0", "--yes"], "evict-ide-0"),
+        Halted::at(
+            restore,
+            &["restore", "ide-0", "--in-place", "--yes"],
+            "delete-workspace-ide-0"
+        ),
+        Halted::at(
+            orphans,
+            &["orphans", "workspace-ide-0", "--delete", "--yes"],
+            "delete-workspace-ide-0"
+        ),
+        Halted::at(
+            verify,
+            &["verify", "ide-0", "--yes"],
+            "after-workspace-ide-0"
+        ),
+    );
+    let halted: [Halted<'_>; 6] = halted.into();
+    let killed = Killed::now();
+    for one in &halted {
+        one.go_on();
+    }
+    drop(killed);
+    is_back(snapshot).await;
+    futures::future::join_all(halted.map(Halted::end)).await;
+
+    assert_eq!(snapshot.items(&snapshot.snapshots()).await.len(), 2);
+    let resized = resize.get(&claim(resize)).await;
+    assert_eq!(resized["status"]["capacity"]["storage"], "600Mi");
+    evict.ready(1).await;
+    assert_ne!(uid(evict).await, evicted);
+    restore.ready(1).await;
+    assert_eq!(sums(restore, "ide-0").await, restored);
+    assert_eq!(verify.job("verify").await["verification"]["class"], "PASS");
+
+    comes_back(orphans, &kept, &orphaned).await;
+    for stage in stages {
+        stage.inspect_but_leases(&stage.claims().await).await;
+        stage.end().await;
+    }
+}
