@@ -1,10 +1,14 @@
 //! A user who has exactly the rights that `wsdash rbac` prints, and one who has less.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::stage::Stage;
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+const CEILING: Duration = Duration::from_secs(60);
 
 /// Gives the user exactly what `wsdash rbac` prints for an action. Answers each role by its path.
 async fn grant(stage: &Stage, user: &str, action: &str) -> Vec<(String, Vec<Value>)> {
@@ -55,11 +59,15 @@ pub(crate) async fn only_under_its_role(stage: &Stage, action: &str, args: &[&st
     let as_user: Vec<&str> = ["--as", &user].iter().chain(args).copied().collect();
 
     for (path, rules) in &roles {
+        for rule in rules {
+            until_allowed(stage, &user, rule, true).await;
+        }
         for at in 0..rules.len() {
             let mut fewer = rules.clone();
             let gone = fewer.remove(at);
             change(stage, path, &fewer).await;
-            let (code, out, err) = refused(stage, &as_user).await;
+            until_allowed(stage, &user, &gone, false).await;
+            let (code, out, err) = stage.wsdash(&as_user).await;
             assert_ne!(
                 code, 0,
                 "{} {action} without {gone}: {out}{err}",
@@ -77,8 +85,11 @@ pub(crate) async fn only_under_its_role(stage: &Stage, action: &str, args: &[&st
             );
         }
         change(stage, path, rules).await;
+        for rule in rules {
+            until_allowed(stage, &user, rule, true).await;
+        }
     }
-    let (code, out, err) = allowed(stage, &as_user).await;
+    let (code, out, err) = stage.wsdash(&as_user).await;
     assert_eq!(code, 0, "{} {action}: {out}{err}", stage.name);
     assert!(!out.contains("note:"), "{}: {out}", stage.name);
     revoke(stage, &user).await;
@@ -90,28 +101,35 @@ async fn change(stage: &Stage, path: &str, rules: &[Value]) {
     assert_eq!(stage.call("PUT", path, &role).await.0, 200);
 }
 
-/// The authorizer learns of a change a moment after it was written.
-async fn settled(
-    stage: &Stage,
-    args: &[&str],
-    is_settled: impl Fn(i32) -> bool,
-) -> (i32, String, String) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    loop {
-        let mut dry = args.to_vec();
-        *dry.last_mut().unwrap() = "--dry-run";
-        let (code, _, _) = stage.wsdash(&dry).await;
-        if is_settled(code) || std::time::Instant::now() > deadline {
-            return stage.wsdash(args).await;
+/// The authorizer learns of a change a moment after it was written: waits until it answers so for
+/// everything that the rule is about.
+async fn until_allowed(stage: &Stage, user: &str, rule: &Value, is_allowed: bool) {
+    let words = |name: &str| {
+        let words = rule[name].as_array().into_iter().flatten();
+        words.map(|word| word.as_str().unwrap().to_owned())
+    };
+    let headers = [
+        ("content-type", "application/json"),
+        ("impersonate-user", user),
+    ];
+    for resource in words("resources") {
+        let (resource, sub) = resource.split_once('/').unwrap_or((&resource, ""));
+        for (group, verb) in
+            words("apiGroups").flat_map(|g| words("verbs").map(move |v| (g.clone(), v)))
+        {
+            let question = json!({"spec": {"resourceAttributes": {
+                "namespace": stage.namespace, "group": group, "resource": resource,
+                "subresource": sub, "verb": verb}}});
+            let deadline = Instant::now() + CEILING;
+            loop {
+                let (code, answer) = stage.call_with("POST", REVIEWS, &question, &headers).await;
+                assert_eq!(code, 201, "{answer:#}");
+                if answer["status"]["allowed"] == json!(is_allowed) {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{question:#}: {answer:#}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-}
-
-async fn refused(stage: &Stage, args: &[&str]) -> (i32, String, String) {
-    settled(stage, args, |code| code != 0).await
-}
-
-async fn allowed(stage: &Stage, args: &[&str]) -> (i32, String, String) {
-    settled(stage, args, |code| code == 0).await
 }

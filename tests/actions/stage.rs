@@ -170,17 +170,27 @@ impl Stage {
         body: &Value,
         kind: &str,
     ) -> (u16, Value) {
+        let headers = [("content-type", kind)];
+        self.call_with(method, path, body, &headers).await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value) {
         let bytes = if body.is_null() {
             Vec::new()
         } else {
             body.to_string().into_bytes()
         };
-        let request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", kind)
-            .body(Body::from(bytes))
-            .unwrap();
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(bytes)).unwrap();
         let response = tokio::time::timeout(CEILING, self.client.send(request))
             .await
             .unwrap()
