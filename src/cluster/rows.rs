@@ -1,27 +1,69 @@
-//! From the API's JSON to rows: the lenient models of `model` in, compact rows of the domain out.
-//! Must not judge what it reads.
+//! From what the API sends, in JSON or protobuf, to rows: the lenient models of `model` in, compact
+//! rows of the domain out. Must not judge what it reads.
 
+mod fields;
 mod model;
 mod pod;
+mod protobuf;
 mod share;
 mod storage;
 mod workload;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
+use kube::core::Status;
 
 use crate::domain::inventory::Row;
 use crate::domain::key::{Kind, Meta, ObjectKey, Owner, Text, Uid};
 use crate::domain::policy::Policy;
 use crate::domain::quantity::Quantity;
 
-pub(crate) use model::Object;
+pub(crate) use model::{Metadata, Object};
+pub(crate) use protobuf::Garbled;
 pub(crate) use share::Shared;
 
-use model::{Metadata, OwnerReference, Pairs, VolumeSpec};
+use model::{OwnerReference, Pairs, VolumeSpec};
 
 /// The row of an object as the API server wrote it, in JSON.
 pub fn read(kind: Kind, json: &[u8], policy: &Policy) -> Result<Row, serde_json::Error> {
     Ok(row(kind, serde_json::from_slice(json)?, policy))
+}
+
+/// The row of an object as the API server wrote it in protobuf, with the envelope around it. An error
+/// also for a kind that there is only in JSON.
+pub fn read_protobuf(kind: Kind, bytes: &[u8], policy: &Policy) -> anyhow::Result<Row> {
+    let message = fields::message(kind)
+        .with_context(|| format!("{} are sent in JSON only", kind.resource()))?;
+    let object = protobuf::read(protobuf::unwrap(bytes)?, message)?;
+    Ok(row(kind, object, policy))
+}
+
+/// Whether servers have objects of that kind in protobuf.
+pub(crate) const fn has_protobuf(kind: Kind) -> bool {
+    fields::message(kind).is_some()
+}
+
+/// What a watch in protobuf tells.
+pub(crate) enum Watched {
+    Put(Object),
+    Gone(Object),
+    /// A bookmark.
+    Mark(Metadata),
+    /// The watch cannot go on.
+    Failed(Status),
+}
+
+/// One frame of a watch in protobuf.
+pub(crate) fn watched(kind: Kind, frame: &[u8]) -> Result<Watched, Garbled> {
+    let (word, bytes) = protobuf::event(frame)?;
+    let message = fields::message(kind).unwrap_or(&[]);
+    Ok(match word {
+        "ADDED" | "MODIFIED" => Watched::Put(protobuf::read(bytes, message)?),
+        "DELETED" => Watched::Gone(protobuf::read(bytes, message)?),
+        "BOOKMARK" => Watched::Mark(protobuf::read::<Object>(bytes, message)?.metadata),
+        "ERROR" => Watched::Failed(protobuf::read(bytes, fields::STATUS)?),
+        _ => return Err(Garbled::of(&format!("a watch does not say `{word}`"))),
+    })
 }
 
 /// The row of an object.

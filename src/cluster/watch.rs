@@ -4,6 +4,7 @@
 
 mod course;
 pub(crate) mod pace;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::Client;
 use kube::core::{
-    ObjectList, Request, WatchEvent,
+    ObjectList, Request,
     params::{ListParams, WatchParams},
 };
 use strum::EnumCount as _;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use course::Course;
+use stream::Event;
 
 use super::fault::{Fault, FaultKind, within};
 use super::feed::Health;
@@ -57,8 +59,6 @@ const FIRST_PAGE: u32 = 100;
 /// A server that streams what there is does not pause for so long in the middle of it; one that
 /// never heard of this goes on with changes and never says that it was all.
 const LOAD_SILENCE: Duration = Duration::from_secs(15);
-/// Of the bookmark that ends what there is (KEP-3157).
-const ALL_SENT: &str = "k8s.io/initial-events-end";
 const PAGE_LIMIT: Duration = Duration::from_secs(30);
 /// A server sends a bookmark about once a minute; a stream that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -296,12 +296,14 @@ impl Watch {
             Ok(request) => request,
             Err(error) => return Some(Err(Fault::of_error(&error, &what))),
         };
-        let started = within(
-            PAGE_LIMIT,
+        let opened = stream::open(
+            &self.client,
+            self.kind,
+            &request,
+            &mut course.protobuf,
             &what,
-            self.client.request_events::<Object>(request),
         );
-        let events = match started.await {
+        let events = match opened.await {
             Ok(events) => events,
             Err(fault) => return Some(Err(fault)),
         };
@@ -313,7 +315,7 @@ impl Watch {
             course.live();
             self.tell_live().await?;
         }
-        let mut events = std::pin::pin!(events.ready_chunks(256));
+        let mut events = events.ready_chunks(256);
         let mut heard = began;
         let mut told_lost = false;
         loop {
@@ -356,7 +358,7 @@ impl Watch {
                 }
             };
             heard = Instant::now();
-            let passed = self.take(chunk, course, &what).await?;
+            let passed = self.take(chunk, course).await?;
             course.heard();
             if passed.is_err() || (!go_on && course.version.is_some()) {
                 return Some(passed);
@@ -365,40 +367,33 @@ impl Watch {
     }
 
     /// Passes on what came together, in its order.
-    async fn take(
-        &self,
-        chunk: Vec<kube::Result<WatchEvent<Object>>>,
-        course: &mut Course,
-        what: &str,
-    ) -> Option<Result<(), Fault>> {
+    async fn take(&self, chunk: Vec<Event>, course: &mut Course) -> Option<Result<(), Fault>> {
         let (mut puts, mut gone, mut fault) = (Vec::<Row>::new(), Vec::new(), None);
         for event in chunk {
             match event {
-                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                Event::Put(object) => {
                     course.seen(&object.metadata.resource_version);
                     let key = rows::key(&object.metadata);
                     gone.retain(|g| *g != key);
                     puts.push(self.row(object, &mut course.shared));
                 }
-                Ok(WatchEvent::Deleted(object)) => {
+                Event::Gone(object) => {
                     course.seen(&object.metadata.resource_version);
                     let key = rows::key(&object.metadata);
                     puts.retain(|p| p.meta().key != key);
                     gone.push(key);
                 }
-                Ok(WatchEvent::Bookmark(mark)) => {
-                    let is_all = mark.metadata.annotations.contains_key(ALL_SENT);
+                Event::Mark { version, is_all } => {
                     if let Some(asked) = course.loading.take_if(|_| is_all) {
                         self.page(std::mem::take(&mut puts), None).await?;
                         self.tell(Change::Done { kind: self.kind }).await?;
-                        course.listed(asked, mark.metadata.resource_version);
+                        course.listed(asked, version);
                         course.live();
                     } else {
-                        course.seen(&mark.metadata.resource_version);
+                        course.seen(&version);
                     }
                 }
-                Ok(WatchEvent::Error(status)) => fault = Some(Fault::of_status(&status, what)),
-                Err(error) => fault = Some(Fault::of(&error, what)),
+                Event::Failed(why) => fault = Some(why),
             }
         }
         if course.loading.is_some() {
@@ -477,7 +472,7 @@ impl Watch {
 
 /// What may happen while a watch is open.
 enum Next {
-    Heard(Option<Vec<kube::Result<WatchEvent<Object>>>>),
+    Heard(Option<Vec<Event>>),
     Silent,
     Beat(Health),
 }

@@ -1,4 +1,4 @@
-//! What is read of the API's JSON, for every watched kind at once: lenient, because one odd object
+//! What is read of the API's objects, for every watched kind at once: lenient, because one odd object
 //! must not hide the others. An unknown field is skipped, a missing one has a default.
 
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub(crate) struct Metadata {
     pub(super) deletion_timestamp: Option<Timestamp>,
     pub(super) generation: i64,
     pub(super) labels: Pairs,
-    pub(super) annotations: Pairs,
+    pub(crate) annotations: Pairs,
     pub(super) finalizers: Vec<Text>,
     pub(super) owner_references: Vec<OwnerReference>,
 }

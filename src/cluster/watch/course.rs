@@ -31,6 +31,8 @@ pub(super) struct Course {
     /// Whether the server is asked to stream what there is ahead of what changes (KEP-3157), rather
     /// than for a list. Off once it has shown that it cannot, or must not.
     pub(super) streams: bool,
+    /// Whether protobuf is asked for. Off once the server has shown that it cannot, or sent garbage.
+    pub(super) protobuf: bool,
     /// What there is, is being streamed since then.
     pub(super) loading: Option<Timestamp>,
 }
@@ -48,6 +50,7 @@ impl Course {
             was_live: false,
             refused: 0,
             streams,
+            protobuf: true,
             loading: None,
         }
     }
@@ -106,6 +109,7 @@ impl Course {
     pub(super) fn distrust(&mut self, fault: &Fault) {
         self.open = false;
         self.loading = None;
+        self.protobuf &= fault.kind != FaultKind::Garbage;
         let relist = match fault.kind {
             FaultKind::Gone | FaultKind::NotFound | FaultKind::Forbidden | FaultKind::Invalid => {
                 true

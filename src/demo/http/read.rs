@@ -20,18 +20,24 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    pub(crate) fn of(headers: &http::HeaderMap) -> Self {
+    /// What is asked for; all of it is sent in JSON.
+    pub(crate) fn of(headers: &http::HeaderMap) -> Result<Self, Failure> {
         let accept = headers
             .get(http::header::ACCEPT)
             .and_then(|v| v.to_str().ok())
             .unwrap_or("");
-        if accept.contains("as=Table") {
+        let is_json = |kind| accept.contains(kind);
+        if !accept.is_empty() && !["json", "yaml", "*/*", "application/*"].iter().any(is_json) {
+            let why = "only the following media types are accepted: application/json";
+            return Err(Failure::new(406, "NotAcceptable", why));
+        }
+        Ok(if accept.contains("as=Table") {
             Self::Table
         } else if accept.contains("as=PartialObjectMetadata") {
             Self::Metadata
         } else {
             Self::Whole
-        }
+        })
     }
 }
 
@@ -90,7 +96,7 @@ fn modern_event(event: &Object) -> Value {
 }
 
 pub(crate) fn answer(world: &World, call: &Call<'_>) -> Result<Reply, Failure> {
-    let form = Form::of(call.headers);
+    let form = Form::of(call.headers)?;
     if matches!(call.target.kind, Kind::PodMetrics | Kind::NodeMetrics) {
         return super::super::prom::resource_metrics(world, call.target);
     }

@@ -72,7 +72,7 @@ fn begin(
         shared: Arc::clone(shared),
         target: target.clone(),
         filter,
-        form: Form::of(headers),
+        form: Form::of(headers)?,
         bookmarks: query.flag("allowWatchBookmarks"),
         cursor: world.store.revision(),
         pending: VecDeque::new(),

@@ -25,7 +25,7 @@ pub(crate) fn answer(world: &mut World, call: &Call<'_>) -> Result<Reply, Failur
 }
 
 fn reply(world: &World, call: &Call<'_>, object: &Arc<Object>, made: bool) -> Reply {
-    let form = Form::of(call.headers);
+    let form = Form::of(call.headers).unwrap_or(Form::Whole);
     let body = if form == Form::Table {
         table::of(
             call.target.kind,
