@@ -6,6 +6,8 @@
     reason = "node, code and body are what they are"
 )]
 
+#[path = "contract/notation.rs"]
+mod notation;
 #[path = "contract/target.rs"]
 mod target;
 

@@ -129,6 +129,16 @@ impl Target {
             .header("content-type", kind)
             .body(Body::from(bytes))
             .unwrap();
+        self.send(request).await
+    }
+
+    /// What is at `path` in that notation.
+    pub(crate) async fn sent_as(&self, path: &str, accept: &str) -> (u16, Vec<u8>) {
+        let request = http::Request::get(path).header("accept", accept);
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn send(&self, request: http::Request<Body>) -> (u16, Vec<u8>) {
         let response = tokio::time::timeout(CEILING, self.client.send(request))
             .await
             .unwrap()
