@@ -7,7 +7,7 @@ use std::pin::Pin;
 use futures::{Stream, StreamExt as _, stream};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyDataStream, BodyExt as _};
+use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::core::WatchEvent;
 use kube::{Client, Error};
@@ -134,14 +134,19 @@ fn event(kind: Kind, frame: &[u8], what: &str) -> Event {
 }
 
 /// Frames of a length in four bytes, the highest first, and so many bytes.
-struct Frames {
-    body: BodyDataStream<Body>,
+struct Frames<S> {
+    body: S,
     buffer: Vec<u8>,
     /// What is before has been read.
     start: usize,
 }
 
-impl Frames {
+impl<S, B, E> Frames<S>
+where
+    S: Stream<Item = Result<B, E>> + Unpin,
+    B: AsRef<[u8]>,
+    E: std::error::Error + Send + Sync + 'static,
+{
     /// `None` at the end, also in the middle of a frame: a watch may end anywhere.
     async fn next(&mut self) -> Option<io::Result<&[u8]>> {
         loop {
@@ -161,7 +166,7 @@ impl Frames {
             self.buffer.drain(..self.start);
             self.start = 0;
             match self.body.next().await? {
-                Ok(bytes) => self.buffer.extend_from_slice(&bytes),
+                Ok(bytes) => self.buffer.extend_from_slice(bytes.as_ref()),
                 Err(error) if is_end(&error) => return None,
                 Err(error) => return Some(Err(io::Error::other(error))),
             }
@@ -177,4 +182,71 @@ fn is_end(error: &(dyn std::error::Error + 'static)) -> bool {
         io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof)
             || cause.to_string().contains("unexpected EOF during chunk")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The frames that are read of these bytes when they come in such pieces, and what went wrong.
+    fn frames(bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, Option<io::Error>) {
+        let pieces: Vec<Result<_, io::Error>> = bytes
+            .chunks(piece)
+            .map(|piece| Ok(piece.to_vec()))
+            .collect();
+        let mut frames = Frames {
+            body: stream::iter(pieces),
+            buffer: Vec::new(),
+            start: 0,
+        };
+        let mut all = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            loop {
+                match frames.next().await {
+                    Some(Ok(frame)) => all.push(frame.to_vec()),
+                    Some(Err(error)) => return (all, Some(error)),
+                    None => return (all, None),
+                }
+            }
+        })
+    }
+
+    fn written(frames: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for frame in frames {
+            bytes.extend_from_slice(&u32::try_from(frame.len()).unwrap().to_be_bytes());
+            bytes.extend_from_slice(frame);
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn frames_are_whole_however_they_come_and_a_cut_one_is_the_end(
+            sent in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6),
+            piece in 1_usize..50,
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let bytes = written(&sent);
+            prop_assert_eq!(frames(&bytes, piece).0, sent.clone());
+            let (whole, error) = frames(&bytes[..cut.index(bytes.len() + 1)], piece);
+            prop_assert!(error.is_none());
+            prop_assert!(sent.starts_with(&whole));
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_is_not_waited_for() {
+        let (none, error) = frames(b"<html><body>hello", 5);
+        assert!(none.is_empty());
+        assert!(
+            error.unwrap().to_string().contains("bytes"),
+            "told as it is"
+        );
+    }
 }
