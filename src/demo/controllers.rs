@@ -118,9 +118,13 @@ pub(crate) fn route(world: &mut World, key: &Key, change: &Change) {
             );
             let source = object.text("spec/source/persistentVolumeClaimName");
             world.look_at(Kind::Claim, &key.namespace, source);
-            look_at_all(world, Kind::Claim, &key.namespace, |c| {
-                c.text("status/phase") == "Pending"
-            });
+            let ready = |snapshot: &Object| snapshot.flag("status/readyToUse");
+            // Whoever is to be filled from it waits for that.
+            if change.before.as_deref().map(ready) != Some(ready(object)) {
+                look_at_all(world, Kind::Claim, &key.namespace, |c| {
+                    c.text("status/phase") == "Pending"
+                });
+            }
         }
         Kind::SnapshotContent => {
             let of = object.at("spec/volumeSnapshotRef");
@@ -172,7 +176,7 @@ fn claim_changed(world: &mut World, key: &Key, change: &Change) {
         uses_claim(p, &key.name)
     });
     look_at_all(world, Kind::Snapshot, &key.namespace, |s| {
-        s.text("spec/source/persistentVolumeClaimName") == key.name && !s.flag("status/readyToUse")
+        !s.flag("status/readyToUse") && s.text("spec/source/persistentVolumeClaimName") == key.name
     });
     if change.removed || change.before.is_none() {
         look_at_all(world, Kind::StatefulSet, &key.namespace, |_| true);
