@@ -256,6 +256,10 @@ pub(super) fn config(choice: &Choice, environment: &Environment) -> Result<Confi
         cluster.proxy_url.as_deref(),
         environment,
     )?;
+    if config.cluster_url.scheme_str() == Some("http") && config.proxy_url.is_none() {
+        // Nothing is there to trust: the many authorities of the system need not be read.
+        config.root_cert.get_or_insert_default();
+    }
     config.auth_info = choice.user.clone();
     if let Some(namespace) = &choice.namespace {
         config.default_namespace.clone_from(namespace);
