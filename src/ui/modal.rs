@@ -2,6 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
@@ -126,7 +127,10 @@ impl Painter<'_> {
             .border_style(self.look.style(Role::Border))
             .title(Span::styled(
                 format!(" {} ", text::fit(title, area.width.saturating_sub(6))),
-                self.look.style(Role::Header),
+                // the colour of the border is not the title's
+                Style::new()
+                    .fg(Color::Reset)
+                    .patch(self.look.style(Role::Header)),
             ));
         let block = if self.look.ascii {
             block.border_set(ASCII)
