@@ -27,8 +27,10 @@ use crate::cluster::connect::{Compression, Target};
 use crate::config::{Config, Gzip, Known, Loaded, Sources};
 use crate::domain::finding::Code;
 
-/// Something failed, or is not there.
+/// Something failed, was refused, did not pass, or is not there.
 const FAILED: u8 = 1;
+/// Wrong usage, for instance nobody there to be asked.
+const USAGE: u8 = 2;
 /// Something that the answer needs could not be read.
 const UNKNOWN: u8 = 3;
 /// Nobody reads any more: 128 and the number of SIGPIPE, as of everything in a pipe.

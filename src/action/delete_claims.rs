@@ -23,14 +23,6 @@ pub fn kinds() -> Vec<Kind> {
     kinds
 }
 
-/// What rows do not tell of the use of a claim.
-fn hints(seen: &Seen<'_>, claim: &ObjectKey) -> Hints {
-    Hints {
-        history: None,
-        sample: seen.metrics.disk(claim).map(|disk| disk.at),
-    }
-}
-
 /// Deletes claims, at most as many as the policy allows in one run.
 pub fn plan(seen: &Seen<'_>, claims: &[ObjectKey]) -> Result<Plan, Refusal> {
     let request = Request::Orphans {
@@ -88,12 +80,12 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, key: &ObjectKey) -> Result<(), Refusal>
     })?;
     let sighting = seen.sightings.get(&claim.meta.uid);
     let settings = &seen.settings.orphans;
-    let hints = hints(seen, key);
+    let hints = Hints::of(seen.metrics, key);
     let verdict = ownership::judge(seen.inventory, key, settings, &hints, sighting, seen.now);
-    let verdict = verdict.filter(Verdict::is_deletable).ok_or_else(|| {
-        let verdict = ownership::judge(seen.inventory, key, settings, &hints, sighting, seen.now);
-        refusal(key, verdict.as_ref())
-    })?;
+    let verdict = verdict.ok_or_else(|| changed(key, "it is gone"))?;
+    if !verdict.is_deletable() {
+        return Err(refusal(key, &verdict));
+    }
     let held = Held::of(seen, claim)?;
     for line in &verdict.evidence {
         plan.notes.push(format!("{}: {}", key.name, line.says));
@@ -171,10 +163,7 @@ fn look(seen: &Seen<'_>, held: &Held<'_>, snapshot: &ObjectKey, class: Class) ->
 }
 
 /// Why a claim is not deleted.
-fn refusal(key: &ObjectKey, verdict: Option<&Verdict>) -> Refusal {
-    let Some(verdict) = verdict else {
-        return changed(key, "it is gone");
-    };
+fn refusal(key: &ObjectKey, verdict: &Verdict) -> Refusal {
     let why = verdict.blockers.join("; ");
     let (kind, next) = match verdict.class {
         Class::Unknown => (

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use crate::action::Right;
 use crate::cluster::fault::{Fault, FaultKind, safe_line, within};
 
 /// How long an answer is believed.
@@ -42,6 +43,16 @@ pub struct Rule {
     pub namespace: Option<String>,
     /// `None` is every object.
     pub name: Option<String>,
+}
+
+impl From<&Right> for Rule {
+    fn from(right: &Right) -> Self {
+        let rule = Self::new(&right.verb, &right.group, &right.resource);
+        match right.namespace.as_deref().filter(|name| !name.is_empty()) {
+            Some(namespace) => rule.in_namespace(namespace),
+            None => rule,
+        }
+    }
 }
 
 impl Rule {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{say, target, warn};
+use super::{FAILED, UNKNOWN, USAGE, say, target, warn};
 use crate::action::journal::{Entry, Job, Record};
 use crate::action::plan::{Plan, RunId};
 use crate::action::request::{ActionName, Growth, Request};
@@ -28,12 +28,6 @@ use crate::cluster::perform::{Folder, Performer, Tried};
 use crate::config::Loaded;
 use crate::domain::key::{Kind, ObjectKey};
 
-/// Something failed, or was refused.
-const FAILED: u8 = 1;
-/// Wrong usage, for instance nobody there to be asked.
-const USAGE: u8 = 2;
-/// What must be known cannot be read.
-const UNKNOWN: u8 = 3;
 /// Lines of progress that may wait to be printed.
 const LINES: usize = 64;
 

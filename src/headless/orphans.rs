@@ -256,10 +256,7 @@ fn lines(
         .filter_map(|claim| {
             let key = &claim.meta.key;
             let sighting = seen.get(&claim.meta.uid);
-            let hints = Hints {
-                sample: metrics.disk(key).map(|disk| disk.at),
-                ..Hints::default()
-            };
+            let hints = Hints::of(metrics, key);
             let verdict = ownership::judge(inventory, key, settings, &hints, sighting, now)?;
             Some(Line {
                 key: key.clone(),

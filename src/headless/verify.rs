@@ -7,16 +7,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::act::{Rehearsal, Session, Went};
-use super::{UNKNOWN, say, warn};
+use super::{FAILED, UNKNOWN, say, warn};
 use crate::action::refusal::Refusal;
 use crate::action::request::{ActionName, Request};
 use crate::action::verify::{Class, PHASES, Report, refused, report, unknown};
 use crate::cli::{TextFormat, VerifyArgs};
 use crate::config::Loaded;
 use crate::domain::key::ObjectKey;
-
-/// Something did not pass.
-const FAILED: u8 = 1;
 
 pub(super) async fn run(loaded: &Loaded, args: &VerifyArgs) -> Result<u8> {
     let format = args.action.text.format;

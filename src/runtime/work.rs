@@ -181,7 +181,7 @@ type Needs = Vec<(&'static str, Vec<Rule>)>;
 
 /// What the commands that look into a pod need.
 fn looking(namespace: Option<&str>) -> Needs {
-    let of = |verb, resource| vec![rule(&Right::new(verb, "", resource, namespace))];
+    let of = |verb, resource| vec![Rule::from(&Right::new(verb, "", resource, namespace))];
     vec![
         ("shell", of("create", "pods/exec")),
         ("logs", of("get", "pods/log")),
@@ -201,16 +201,10 @@ fn acting(namespace: Option<&str>) -> Needs {
         ("template", template::rights(place)),
         ("evict", evict::rights(place)),
     ];
-    let of = |(name, rights): (&'static str, Vec<Right>)| (name, rights.iter().map(rule).collect());
+    let of = |(name, rights): (&'static str, Vec<Right>)| {
+        (name, rights.iter().map(Rule::from).collect())
+    };
     actions.into_iter().map(of).collect()
-}
-
-fn rule(right: &Right) -> Rule {
-    let rule = Rule::new(&right.verb, &right.group, &right.resource);
-    match right.namespace.as_deref().filter(|name| !name.is_empty()) {
-        Some(namespace) => rule.in_namespace(namespace),
-        None => rule,
-    }
 }
 
 fn chart(range: Range, lines: Vec<Series>) -> Chart {

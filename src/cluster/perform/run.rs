@@ -167,7 +167,7 @@ impl Performer {
     /// The rights that the plan needs and the user does not have. What cannot be asked is left to
     /// the calls themselves.
     pub async fn missing_rights(&self, rights: &[Right]) -> Vec<Right> {
-        let rules: Vec<Rule> = rights.iter().map(rule).collect();
+        let rules: Vec<Rule> = rights.iter().map(Rule::from).collect();
         let access = Access::new(self.caller.client().clone());
         let verdicts = access.check_now(&rules).await;
         rights
@@ -471,12 +471,4 @@ fn is_prepared(plan: &Plan, step: &Step) -> bool {
         } => call.object() == object,
         _ => false,
     })
-}
-
-fn rule(right: &Right) -> Rule {
-    let rule = Rule::new(&right.verb, &right.group, &right.resource);
-    match &right.namespace {
-        Some(namespace) => rule.in_namespace(namespace),
-        None => rule,
-    }
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::domain::claim::Claim;
 use crate::domain::inventory::Inventory;
-use crate::domain::key::Kind;
+use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::metric::Metrics;
 
 /// Where a sign of use comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
@@ -55,6 +56,16 @@ pub struct Hints {
     pub history: Option<Timestamp>,
     /// Newest sample of the claim.
     pub sample: Option<Timestamp>,
+}
+
+impl Hints {
+    /// What the newest samples tell of a claim.
+    pub fn of(metrics: &Metrics, claim: &ObjectKey) -> Self {
+        Self {
+            sample: metrics.disk(claim).map(|disk| disk.at),
+            ..Self::default()
+        }
+    }
 }
 
 pub(super) fn since(inventory: &Inventory, claim: &Claim, hints: &Hints) -> Inactive {
