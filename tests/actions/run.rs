@@ -2,6 +2,8 @@
 //! and taken up again.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -23,10 +25,7 @@ pub(crate) fn stride(usual: usize) -> usize {
 
 /// The id of the only run.
 pub(crate) fn id(stage: &Stage) -> String {
-    id_of(&stage.journal())
-}
-
-fn id_of(journal: &[Value]) -> String {
+    let journal = stage.journal();
     journal[0]["plan"]["id"].as_str().unwrap().to_owned()
 }
 
@@ -87,52 +86,130 @@ pub(crate) async fn killed_at(stage: &Stage, args: &[&str], lines: usize) -> boo
     !has_ended(&stage.journal())
 }
 
+/// The journal of a run, read as it grows.
+struct Tail {
+    folder: PathBuf,
+    /// Journals of other runs.
+    others: Vec<OsString>,
+    read: usize,
+    /// Steps that were begun or answered, as far as it was read.
+    points: BTreeSet<String>,
+    /// `None` until its first line.
+    id: Option<String>,
+    steps: usize,
+    has_ended: bool,
+}
+
+impl Tail {
+    fn of(stage: &Stage) -> Self {
+        let folder = stage.folder.path().join("wsdash/jobs");
+        Self {
+            others: names(&folder),
+            folder,
+            read: 0,
+            points: BTreeSet::new(),
+            id: None,
+            steps: 0,
+            has_ended: false,
+        }
+    }
+
+    /// Reads on. Answers whether a step was begun or answered that was not known.
+    fn has_news(&mut self) -> bool {
+        let ours = names(&self.folder)
+            .into_iter()
+            .find(|name| !self.others.contains(name));
+        let bytes = ours.map(|name| std::fs::read(self.folder.join(name)).unwrap_or_default());
+        let bytes = bytes.unwrap_or_default();
+        let news = bytes.get(self.read..).unwrap_or_default();
+        let whole = news
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
+        self.read += whole;
+        let known = self.points.len();
+        for line in news[..whole]
+            .split(|b| *b == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            self.take(&serde_json::from_slice(line).unwrap());
+        }
+        self.points.len() > known
+    }
+
+    fn take(&mut self, line: &Value) {
+        match line["entry"].as_str().unwrap() {
+            "planned" => {
+                self.id = line["plan"]["id"].as_str().map(str::to_owned);
+                self.steps = line["plan"]["steps"].as_array().unwrap().len();
+            }
+            word @ ("started" | "answered") => {
+                self.points.insert(format!("{word} {}", line["step"]));
+            }
+            "ended" => self.has_ended = true,
+            _ => {}
+        }
+    }
+}
+
+fn names(folder: &Path) -> Vec<OsString> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.map(|file| file.file_name()).collect()
+}
+
+/// Follows a run and kills it at its next step. Answers whether it was killed before its end; a run
+/// that comes to its end by itself must come to a good one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it looks again and again, up to a ceiling, and a timer's tick is too long"
+)]
+fn kill_at_next_step(mut child: Child, tail: &mut Tail) -> bool {
+    let deadline = Instant::now() + CEILING;
+    while !tail.has_news() && child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "nothing after {:?}", tail.points);
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    if child.try_wait().unwrap().is_none() && !tail.has_ended {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // what it wrote while it was looked at
+        tail.has_news();
+        return !tail.has_ended;
+    }
+    let (code, out, err) = said(&child.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{out}{err}");
+    false
+}
+
 /// One run that is killed at every step: just after its journal says that the step was begun, and
 /// again just after it says that it was answered. Each time it is taken up again, until it comes to
-/// its end. Answers the last output.
-pub(crate) async fn killed_at_every_step(stage: &Stage, args: &[&str]) -> String {
-    let before: Vec<String> = stage.journals().into_iter().map(|(name, _)| name).collect();
-    let journal = || {
-        let mut all = stage.journals().into_iter();
-        let ours = all.find(|(name, _)| !before.contains(name));
-        ours.map(|(_, lines)| lines).unwrap_or_default()
-    };
-    let points = || -> BTreeSet<String> {
-        let steps = journal().into_iter().filter(|line| line["step"].is_u64());
-        let steps = steps.filter(|line| line["entry"] != json!("stage"));
-        steps
-            .map(|line| format!("{} {}", line["entry"], line["step"]))
-            .collect()
-    };
-    let mut known = BTreeSet::new();
+/// its end.
+pub(crate) async fn killed_at_every_step(stage: &Stage, args: &[&str]) {
+    let mut tail = Tail::of(stage);
     let mut child = stage.spawn(args);
-    for kills in 0.. {
-        let what = format!("{} {args:?}: nothing after {known:?}", stage.name);
-        let is_new = until(&mut child, &what, || !points().is_subset(&known)).await;
-        if !is_new || has_ended(&journal()) {
-            let (code, out, err) = ended(child).await;
-            assert_eq!(code, 0, "{} {args:?}: {out}{err}", stage.name);
-            assert!(has_ended(&journal()), "{} {args:?}: {out}", stage.name);
-            let steps = journal()[0]["plan"]["steps"].as_array().unwrap().len();
-            eprintln!(
-                "{} {args:?}: killed {kills} times in {steps} steps",
-                stage.name
-            );
-            // a step that takes no time is begun and answered at one look
-            assert!(kills >= steps / 2, "{}: {kills} of {steps}", stage.name);
-            return out;
+    let mut kills = 0;
+    loop {
+        let turn = tokio::task::spawn_blocking(move || {
+            let was_cut = kill_at_next_step(child, &mut tail);
+            (tail, was_cut)
+        });
+        let was_cut;
+        (tail, was_cut) = turn.await.unwrap();
+        if !was_cut {
+            break;
         }
-        kill(child);
-        known = points();
-        let mut again = vec!["resume".to_owned(), id_of(&journal()), "--yes".to_owned()];
-        // as it was asked for at first
-        again.extend(
-            args.iter()
-                .skip_while(|a| **a != "-o")
-                .map(|a| (*a).to_owned()),
-        );
-        let again: Vec<&str> = again.iter().map(String::as_str).collect();
-        child = stage.spawn(&again);
+        kills += 1;
+        child = stage.spawn(&["resume", tail.id.as_deref().unwrap(), "--yes"]);
     }
-    unreachable!("it has an end");
+    assert!(tail.has_ended, "{} {args:?}: it never ended", stage.name);
+    eprintln!(
+        "{} {args:?}: killed {kills} times in {} steps",
+        stage.name, tail.steps
+    );
+    // steps that take no time are begun and answered at one look
+    assert!(
+        kills >= tail.steps / 4,
+        "{} {args:?}: killed {kills} times only",
+        stage.name
+    );
 }

@@ -3,7 +3,7 @@
 use super::line::Line;
 use super::run::{id, killed_at, killed_at_every_step, stride};
 use super::stage::stages;
-use super::{FAULTS, FIRST, POD, VERIFY, ended, is_clean, pod_uid, result, started};
+use super::{FAULTS, FIRST, POD, VERIFY, ended, is_clean, pod_uid, started};
 
 #[tokio::test]
 async fn a_test_that_is_killed_at_every_step_is_resumed_to_its_result() {
@@ -11,9 +11,9 @@ async fn a_test_that_is_killed_at_every_step_is_resumed_to_its_result() {
     for stage in stages("kill-res", 1).await {
         let claims = stage.claims().await;
         let old = pod_uid(&stage, POD).await;
-        let out = killed_at_every_step(&stage, &VERIFY).await;
-        let report = result(&stage, &out, "");
-        assert_eq!(report["class"], "PASS", "{}: {out}", stage.name);
+        killed_at_every_step(&stage, &VERIFY).await;
+        let report = &stage.job("verify").await["verification"];
+        assert_eq!(report["class"], "PASS", "{}: {report:#}", stage.name);
         // one eviction, however often it was cut
         assert_eq!(report["podBefore"], old, "{}", stage.name);
         assert_eq!(report["podAfter"], pod_uid(&stage, POD).await);
