@@ -112,7 +112,9 @@ impl Listing {
     pub fn rebuild(&mut self, facts: &Facts<'_>) {
         let all = everything(self.view, facts);
         self.total = all.len();
+        // Both are filled again where they are: new ones beside them would cost megabytes.
         self.places.clear();
+        self.rows.clear();
         let mut buffer = String::new();
         let mut rows: Vec<(RowId, Place)> = all
             .into_iter()
@@ -122,8 +124,8 @@ impl Listing {
             })
             .collect();
         rows.sort_unstable_by(|a, b| self.compare(&a.0, &a.1, &b.0, &b.1));
-        self.rows = rows.iter().map(|(row, _)| row.clone()).collect();
-        self.places = rows.into_iter().collect();
+        self.rows.extend(rows.iter().map(|(row, _)| row.clone()));
+        self.places.extend(rows);
         self.settle();
     }
 

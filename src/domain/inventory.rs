@@ -8,6 +8,7 @@ mod change;
 mod join;
 mod mark;
 mod needs;
+mod share;
 mod store;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -26,6 +26,8 @@ const PLAIN: HeaderValue = HeaderValue::from_static("identity");
 const ALL_SENT: &str = "k8s.io/initial-events-end";
 /// A server stores no object of more than a few MB; what says that it is longer is no frame.
 const LONGEST: usize = 64 << 20;
+/// What is kept to read into while nothing happens.
+const SMALL: usize = 32 << 10;
 
 /// One thing that happened.
 pub(super) enum Event {
@@ -165,6 +167,10 @@ where
             }
             self.buffer.drain(..self.start);
             self.start = 0;
+            if self.buffer.is_empty() {
+                // After the flood of everything that there is, changes are few and small.
+                self.buffer.shrink_to(SMALL);
+            }
             match self.body.next().await? {
                 Ok(bytes) => self.buffer.extend_from_slice(bytes.as_ref()),
                 Err(error) if is_end(&error) => return None,

@@ -102,7 +102,8 @@ impl Inventory {
     }
 
     /// Takes in one row; nothing happens beyond the comparison when it says nothing new.
-    pub(super) fn put(&mut self, row: Row) {
+    pub(super) fn put(&mut self, mut row: Row) {
+        self.share(&mut row);
         let kind = row.kind();
         let key = row.meta().key.clone();
         macro_rules! exchange {
