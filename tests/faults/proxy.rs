@@ -33,9 +33,14 @@ pub struct Seen {
     /// Path and query.
     pub target: String,
     pub agent: String,
+    pub accept: String,
 }
 
 impl Seen {
+    pub fn is_in_protobuf(&self) -> bool {
+        self.accept.contains("protobuf")
+    }
+
     pub fn is_watch(&self) -> bool {
         self.target.contains("watch=")
     }
@@ -205,6 +210,7 @@ impl Shared {
             at: Instant::now(),
             target: head.split(' ').nth(1).unwrap_or_default().to_owned(),
             agent: header("user-agent").unwrap_or_default(),
+            accept: header("accept").unwrap_or_default(),
         };
         self.seen.lock().unwrap().push(seen.clone());
         self.flowing().await;
