@@ -59,6 +59,8 @@ const FIRST_PAGE: u32 = 100;
 /// A server that streams what there is does not pause for so long in the middle of it; one that
 /// never heard of this goes on with changes and never says that it was all.
 const LOAD_SILENCE: Duration = Duration::from_secs(15);
+/// So many events at the most are passed on together: an object is kilobytes until it is a row.
+const TOGETHER: usize = 64;
 const PAGE_LIMIT: Duration = Duration::from_secs(30);
 /// A server sends a bookmark about once a minute; a stream that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -315,7 +317,7 @@ impl Watch {
             course.live();
             self.tell_live().await?;
         }
-        let mut events = events.ready_chunks(256);
+        let mut events = events.ready_chunks(TOGETHER);
         let mut heard = began;
         let mut told_lost = false;
         loop {

@@ -2,7 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Style};
+use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
@@ -122,15 +122,15 @@ impl Painter<'_> {
 
     fn frame_box(&self, frame: &mut Frame<'_>, area: Rect, title: &str) -> Rect {
         frame.render_widget(Clear, area);
+        // The colour of the border is not the title's.
+        let mut heading = self.look.style(Role::Header);
+        heading.fg.get_or_insert(Color::Reset);
         let block = Block::bordered()
             .border_type(BorderType::Plain)
             .border_style(self.look.style(Role::Border))
             .title(Span::styled(
                 format!(" {} ", text::fit(title, area.width.saturating_sub(6))),
-                // the colour of the border is not the title's
-                Style::new()
-                    .fg(Color::Reset)
-                    .patch(self.look.style(Role::Header)),
+                heading,
             ));
         let block = if self.look.ascii {
             block.border_set(ASCII)
