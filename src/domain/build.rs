@@ -331,7 +331,7 @@ pub fn claim(name: &str) -> Claim {
         held: false,
         user: None,
         tier: None,
-        label_values: Box::default(),
+        label_values: [].into(),
         block: false,
         source_snapshot: None,
     }
@@ -389,7 +389,7 @@ impl Claim {
     }
 
     pub fn labelled(mut self, value: &str) -> Self {
-        self.label_values = with(&self.label_values, value.into());
+        self.label_values = with(&self.label_values, value.into()).into();
         self
     }
 }

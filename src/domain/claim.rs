@@ -1,5 +1,7 @@
 //! PersistentVolumeClaims, as rows.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::key::{Meta, Owner, Text};
@@ -26,13 +28,14 @@ pub struct Claim {
     pub unused_since: Option<Timestamp>,
     /// The user's last activity, as the configured annotation says it.
     pub active: Option<Timestamp>,
-    pub finalizers: Box<[Text]>,
+    /// Shared: most claims have the same.
+    pub finalizers: Arc<[Text]>,
     /// The `hold` label or annotation is there.
     pub held: bool,
     pub user: Option<Text>,
     pub tier: Option<Text>,
     /// Values of the labels, for claims whose set is gone: selector labels are copied to them.
-    pub label_values: Box<[Text]>,
+    pub label_values: Arc<[Text]>,
     pub block: bool,
     /// Name of the snapshot in `dataSourceRef`, while it was restored from one.
     pub source_snapshot: Option<Text>,

@@ -10,16 +10,34 @@ use crate::domain::key::Text;
 /// More different texts than this are not common, and are kept as they come.
 const MOST: usize = 20_000;
 
-/// The texts that were seen, for one kind.
+/// The texts and lists of texts that were seen, for one kind.
 #[derive(Debug, Default)]
-pub(crate) struct Shared(HashSet<Text>);
+pub(crate) struct Shared {
+    texts: HashSet<Text>,
+    lists: HashSet<Arc<[Text]>>,
+}
 
 impl Shared {
     fn text(&mut self, text: &mut Text) {
-        if let Some(known) = self.0.get(text) {
+        if let Some(known) = self.texts.get(text) {
             *text = Arc::clone(known);
-        } else if self.0.len() < MOST {
-            self.0.insert(Arc::clone(text));
+        } else if self.texts.len() < MOST {
+            self.texts.insert(Arc::clone(text));
+        }
+    }
+
+    fn list(&mut self, list: &mut Arc<[Text]>) {
+        if let Some(known) = self.lists.get(list) {
+            *list = Arc::clone(known);
+            return;
+        }
+        let mut texts: Vec<Text> = list.to_vec();
+        for text in &mut texts {
+            self.text(text);
+        }
+        *list = texts.into();
+        if self.lists.len() < MOST {
+            self.lists.insert(Arc::clone(list));
         }
     }
 
@@ -57,12 +75,9 @@ impl Shared {
                 self.text(&mut claim.meta.key.namespace);
                 self.maybe(&mut claim.storage_class);
                 self.maybe(&mut claim.tier);
-                for finalizer in &mut claim.finalizers {
-                    self.text(finalizer);
-                }
-                for value in &mut claim.label_values {
-                    self.text(value);
-                }
+                self.maybe(&mut claim.user);
+                self.list(&mut claim.finalizers);
+                self.list(&mut claim.label_values);
                 for owner in &mut claim.owners {
                     self.text(&mut owner.kind);
                     self.text(&mut owner.name);
@@ -122,5 +137,27 @@ mod tests {
         };
         assert!(Arc::ptr_eq(&a.containers[0].image, &b.containers[0].image));
         assert!(Arc::ptr_eq(&a.meta.key.namespace, &b.meta.key.namespace));
+    }
+
+    #[test]
+    fn two_claims_of_one_workspace_share_its_user_and_their_lists() {
+        let claim = |name: &str| {
+            let json = format!(
+                r#"{{"metadata":{{"name":"{name}","namespace":"ns","finalizers":["a"],"labels":{{"user":"ana"}}}}}}"#
+            );
+            let object: Object = serde_json::from_str(&json).unwrap();
+            row(Kind::Claim, object, &Policy::default())
+        };
+        let mut shared = Shared::default();
+        let (mut a, mut b) = (claim("a"), claim("b"));
+        let before = b.clone();
+        shared.row(&mut a);
+        shared.row(&mut b);
+        assert_eq!(b, before);
+        let (Row::Claim(a), Row::Claim(b)) = (a, b) else {
+            unreachable!("both are claims");
+        };
+        assert!(Arc::ptr_eq(&a.finalizers, &b.finalizers));
+        assert!(Arc::ptr_eq(&a.label_values, &b.label_values));
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn claim(object: Object, policy: &Policy) -> Claim {
         unused_since: unused.and_then(|c| c.last_transition_time),
         active: (policy.activity_annotation.as_ref())
             .and_then(|name| metadata.annotations.get(name)?.parse().ok()),
-        finalizers: metadata.finalizers.clone().into_boxed_slice(),
+        finalizers: metadata.finalizers.into(),
         held,
         user: first(&metadata.labels, &policy.user_labels),
         tier: first(&metadata.labels, &policy.tier_labels),
