@@ -52,7 +52,7 @@ mod world;
 
 pub use clock::Clock;
 pub use drill::{Harm, Verdict};
-pub use faults::Behaviour;
+pub use faults::{Behaviour, DriverCall};
 pub use scenario::{Drill, Scenario, list as scenarios};
 
 /// How the world's own life is looked after at the least, in real time.
@@ -191,6 +191,12 @@ impl Running {
     /// The clock of the simulated world; ages of its objects are to be counted from it.
     pub fn clock(&self) -> Clock {
         self.shared.clock
+    }
+
+    /// Has a call of the CSI driver answer an error from now on, or (`None`) work again.
+    pub fn break_driver(&self, call: DriverCall, error: Option<&str>) {
+        let mut world = self.shared.world();
+        world.faults.set_driver(call, error.map(str::to_owned));
     }
 
     /// What the drill asks for, when the scenario is one.

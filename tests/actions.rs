@@ -25,6 +25,10 @@ mod role;
 )]
 #[path = "actions/run.rs"]
 mod run;
+#[expect(
+    dead_code,
+    reason = "the stage is shared with other tests, which use more of it"
+)]
 #[path = "actions/stage.rs"]
 mod stage;
 #[path = "actions/template.rs"]

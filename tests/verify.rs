@@ -32,7 +32,7 @@ mod run;
 #[path = "verify/interrupted.rs"]
 mod interrupted;
 
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use kit::{configure, sh, sums, work};
@@ -216,65 +216,38 @@ async fn a_budget_stops_the_eviction_before_and_in_the_middle_and_is_never_passe
     }
 }
 
-/// Faults of the driver, mended when it goes out of scope.
-struct Faults;
-
-impl Faults {
-    fn set(calls: &[&str]) -> Option<Self> {
-        let tool = std::env::var_os("WSDASH_E2E_CTL")?;
-        for call in calls {
-            let mut command = Command::new(&tool);
-            let status = command
-                .args(["fault", call, "the disk is not there"])
-                .status();
-            assert!(status.unwrap().success());
-        }
-        Some(Self)
-    }
-}
-
-impl Drop for Faults {
-    fn drop(&mut self) {
-        if let Some(tool) = std::env::var_os("WSDASH_E2E_CTL") {
-            let _ = Command::new(tool).arg("mend").status();
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_volume_that_is_not_mounted_is_named_and_resume_finds_the_work_when_it_is() {
     let _alone = FAULTS.write().await;
-    let Some(stage) = real_stage("mount", 1).await else {
-        return;
-    };
-    let claims = stage.claims().await;
-    configure(&stage, SHORT);
-    let child = started(&stage, &format!("write-{FIRST}")).await;
-    // a volume that stays staged is only published anew
-    let Some(faults) = Faults::set(&["NodeStageVolume", "NodePublishVolume"]) else {
-        eprintln!("mount: NOT run, WSDASH_E2E_CTL does not name the tool that sets faults");
-        ended(&stage, child).await;
+    for stage in stages("mount", 1).await {
+        let claims = stage.claims().await;
+        configure(&stage, SHORT);
+        let child = started(&stage, &format!("write-{FIRST}")).await;
+        // a volume that stays staged is only published anew
+        let calls = ["NodeStageVolume", "NodePublishVolume"];
+        let Some(faults) = stage.broken(&calls, "the disk is not there") else {
+            ended(&stage, child).await;
+            return;
+        };
+        let (code, report, err) = ended(&stage, child).await;
+        assert_eq!(code, 1, "{report:#}{err}");
+        assert_eq!(report["class"], "F6", "{report:#}{err}");
+        assert!(
+            report["says"].as_str().unwrap().contains("FailedMount"),
+            "{report:#}"
+        );
+        assert_eq!(report["leftovers"].as_array().unwrap().len(), 2);
+        assert!(report["next"].as_str().unwrap().contains("resume"));
+        drop(faults);
+        stage.ready(1).await;
+        let id = report["job"].as_str().unwrap();
+        let args = ["resume", id, "--yes", "-o", "json"];
+        let (code, out, err) = stage.wsdash(&args).await;
+        assert_eq!(code, 0, "{out}{err}");
+        assert_eq!(result(&stage, &out, &err)["class"], "PASS", "{out}");
+        is_clean(&stage, 1, &claims).await;
         stage.end().await;
-        return;
-    };
-    let (code, report, err) = ended(&stage, child).await;
-    assert_eq!(code, 1, "{report:#}{err}");
-    assert_eq!(report["class"], "F6", "{report:#}{err}");
-    assert!(
-        report["says"].as_str().unwrap().contains("FailedMount"),
-        "{report:#}"
-    );
-    assert_eq!(report["leftovers"].as_array().unwrap().len(), 2);
-    assert!(report["next"].as_str().unwrap().contains("resume"));
-    drop(faults);
-    stage.ready(1).await;
-    let id = report["job"].as_str().unwrap();
-    let args = ["resume", id, "--yes", "-o", "json"];
-    let (code, out, err) = stage.wsdash(&args).await;
-    assert_eq!(code, 0, "{out}{err}");
-    assert_eq!(result(&stage, &out, &err)["class"], "PASS", "{out}");
-    is_clean(&stage, 1, &claims).await;
-    stage.end().await;
+    }
 }
 
 #[tokio::test]

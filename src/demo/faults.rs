@@ -45,6 +45,17 @@ pub(crate) struct ApiFault {
     pub(crate) down: bool,
 }
 
+/// A call of the CSI driver that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
+pub enum DriverCall {
+    CreateVolume,
+    CreateSnapshot,
+    ControllerExpandVolume,
+    NodeExpandVolume,
+    NodeStageVolume,
+    NodePublishVolume,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) api: ApiFault,
@@ -64,6 +75,8 @@ pub(crate) struct Faults {
     pub(crate) node_expand_error: Option<String>,
     /// `CreateVolume` answers this error.
     pub(crate) provision_error: Option<String>,
+    /// `NodeStageVolume` and `NodePublishVolume` answer this error.
+    pub(crate) mount_error: Option<String>,
     /// Nodes whose machine is off, and since when.
     pub(crate) nodes_down: BTreeMap<String, Timestamp>,
     /// By `namespace/pod`.
@@ -73,6 +86,17 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
+    /// What a call of the driver answers from now on; `None` = that it is done.
+    pub(crate) fn set_driver(&mut self, call: DriverCall, error: Option<String>) {
+        match call {
+            DriverCall::CreateVolume => self.provision_error = error,
+            DriverCall::CreateSnapshot => self.snapshot_error = error,
+            DriverCall::ControllerExpandVolume => self.expand_error = error.map(|e| (e, false)),
+            DriverCall::NodeExpandVolume => self.node_expand_error = error,
+            DriverCall::NodeStageVolume | DriverCall::NodePublishVolume => self.mount_error = error,
+        }
+    }
+
     pub(crate) fn behaviour(&self, namespace: &str, pod: &str) -> Behaviour {
         self.behaviours
             .get(&format!("{namespace}/{pod}"))

@@ -2,48 +2,26 @@
 //!
 //! Faults of the driver are set with the real cluster's own tool, named by `WSDASH_E2E_CTL`.
 
-use std::process::{Child, Command};
-use std::sync::LazyLock;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::RwLock;
 
 use super::line::Line;
 use super::run::ended;
-use super::stage::{Stage, real_stage, stages};
+use super::stage::{MERGE, Stage, stages};
 
 /// A fault is one of the whole cluster: one test at a time.
-static FAULTS: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+static FAULTS: RwLock<()> = RwLock::const_new(());
 
-/// A fault of the CSI driver, mended when it goes out of scope.
-struct Fault {
-    _turn: MutexGuard<'static, ()>,
-}
-
-fn ctl(args: &[&str]) -> bool {
-    let Some(tool) = std::env::var_os("WSDASH_E2E_CTL") else {
-        return false;
-    };
-    assert!(Command::new(tool).args(args).status().unwrap().success());
-    true
-}
-
-impl Fault {
-    /// `None` when there is no tool to set it with.
-    async fn of(call: &str, text: &str) -> Option<Self> {
-        let turn = FAULTS.lock().await;
-        if ctl(&["fault", call, text]) {
-            return Some(Self { _turn: turn });
-        }
-        eprintln!("{call}: NOT run, WSDASH_E2E_CTL does not name the tool that sets faults");
-        None
-    }
-}
-
-impl Drop for Fault {
-    fn drop(&mut self) {
-        ctl(&["mend"]);
+/// Sizes that a resize asks for, from small to large: the simulated provider makes disks of whole
+/// GiB.
+fn sizes(stage: &Stage) -> [&'static str; 3] {
+    if stage.name == "real" {
+        ["500Mi", "900Mi", "1000Mi"]
+    } else {
+        ["2Gi", "3Gi", "4Gi"]
     }
 }
 
@@ -73,11 +51,12 @@ async fn says(stage: &Stage, child: &mut Child, words: &str) {
 
 #[tokio::test]
 async fn a_snapshot_that_fails_is_told_from_one_that_copies_and_goes_on_when_it_is_mended() {
-    let Some(stage) = real_stage("snap-fault", 1).await else {
-        return;
-    };
-    let claims = stage.claims().await;
-    if let Some(fault) = Fault::of("CreateSnapshot", "no space left for snapshots").await {
+    let _alone = FAULTS.write().await;
+    for stage in stages("snap-fault", 1).await {
+        let claims = stage.claims().await;
+        let Some(fault) = stage.broken(&["CreateSnapshot"], "no space left for snapshots") else {
+            return;
+        };
         let mut child = stage.spawn(&["snapshot", "ide-0", "--wait", "--yes"]);
         says(&stage, &mut child, "no space left for snapshots").await;
         drop(fault);
@@ -85,29 +64,31 @@ async fn a_snapshot_that_fails_is_told_from_one_that_copies_and_goes_on_when_it_
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains("proven to be of the disk"), "{out}");
         stage.inspect(&claims).await;
+        stage.end().await;
     }
-    stage.end().await;
 }
 
 #[tokio::test]
 async fn a_resize_that_fails_says_so_and_may_be_lowered_to_what_is_possible() {
-    let Some(stage) = real_stage("size-fault", 1).await else {
-        return;
-    };
-    let claims = stage.claims().await;
-    if let Some(fault) = Fault::of("ControllerExpandVolume", "disk quota exceeded").await {
-        let mut child = stage.spawn(&["resize", "workspace-ide-0", "900Mi", "--yes"]);
+    let _alone = FAULTS.write().await;
+    for stage in stages("size-fault", 1).await {
+        let claims = stage.claims().await;
+        let [less, size, more] = sizes(&stage);
+        let Some(fault) = stage.broken(&["ControllerExpandVolume"], "disk quota exceeded") else {
+            return;
+        };
+        let mut child = stage.spawn(&["resize", "workspace-ide-0", size, "--yes"]);
         says(&stage, &mut child, "disk quota exceeded").await;
         child.kill().unwrap();
         child.wait().unwrap();
         // the lease of the killed run expires; its own job may go on at once
         let (code, out, err) = stage
-            .wsdash(&["resize", "workspace-ide-0", "1000Mi", "--dry-run"])
+            .wsdash(&["resize", "workspace-ide-0", more, "--dry-run"])
             .await;
         assert_eq!(code, 1, "{out}{err}");
-        assert!(err.contains("growing to 900Mi already"), "{err}");
+        assert!(err.contains(&format!("growing to {size} already")), "{err}");
         let (code, out, _) = stage
-            .wsdash(&["resize", "workspace-ide-0", "500Mi", "--dry-run"])
+            .wsdash(&["resize", "workspace-ide-0", less, "--dry-run"])
             .await;
         assert_eq!(code, 0, "{out}");
         assert!(out.contains("lowers a growth that is under way"), "{out}");
@@ -120,18 +101,20 @@ async fn a_resize_that_fails_says_so_and_may_be_lowered_to_what_is_possible() {
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains("5/5"), "{out}");
         stage.inspect(&claims).await;
+        stage.end().await;
     }
-    stage.end().await;
 }
 
 #[tokio::test]
 async fn a_node_that_cannot_grow_the_file_system_is_told_from_a_driver_that_cannot() {
-    let Some(stage) = real_stage("node-fault", 1).await else {
-        return;
-    };
-    let claims = stage.claims().await;
-    if let Some(fault) = Fault::of("NodeExpandVolume", "xfs_growfs: device busy").await {
-        let mut child = stage.spawn(&["resize", "workspace-ide-0", "900Mi", "--yes"]);
+    let _alone = FAULTS.write().await;
+    for stage in stages("node-fault", 1).await {
+        let claims = stage.claims().await;
+        let [_, size, _] = sizes(&stage);
+        let Some(fault) = stage.broken(&["NodeExpandVolume"], "xfs_growfs: device busy") else {
+            return;
+        };
+        let mut child = stage.spawn(&["resize", "workspace-ide-0", size, "--yes"]);
         says(&stage, &mut child, "/5").await;
         says(&stage, &mut child, "disk grown, the file system is next").await;
         drop(fault);
@@ -139,43 +122,48 @@ async fn a_node_that_cannot_grow_the_file_system_is_told_from_a_driver_that_cann
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains("5/5"), "{out}");
         stage.inspect(&claims).await;
+        stage.end().await;
     }
-    stage.end().await;
 }
 
 #[tokio::test]
 async fn a_class_that_cannot_expand_is_refused_by_name() {
-    let Some(stage) = real_stage("fixed", 1).await else {
-        return;
-    };
-    let claim = json!({"metadata": {"name": "fixed"}, "spec": {"accessModes": ["ReadWriteOnce"],
-        "storageClassName": "loop-fixed", "resources": {"requests": {"storage": "320Mi"}}}});
-    let path = stage.path("/api/v1", "persistentvolumeclaims");
-    assert_eq!(stage.call("POST", &path, &claim).await.0, 201);
-    let bound = stage
-        .until(
-            "the claim is bound",
-            &format!("{path}/fixed"),
-            |_, claim| claim["status"]["phase"] == json!("Bound"),
-        )
-        .await;
-    let (code, _, err) = stage.wsdash(&["resize", "fixed", "1Gi", "--yes"]).await;
-    assert_eq!(code, 1);
-    assert!(err.contains("class loop-fixed"), "{err}");
-    // the class keeps its volumes: this one is of the test, and goes with it
-    let volume = bound["spec"]["volumeName"].as_str().unwrap().to_owned();
-    let volume = format!("/api/v1/persistentvolumes/{volume}");
-    let policy = json!({"spec": {"persistentVolumeReclaimPolicy": "Delete"}});
-    stage
-        .call_as("PATCH", &volume, &policy, super::stage::MERGE)
-        .await;
-    stage
-        .call("DELETE", &format!("{path}/fixed"), &Value::Null)
-        .await;
-    stage
-        .until("the volume is gone", &volume, |code, _| code == 404)
-        .await;
-    stage.end().await;
+    for stage in stages("fixed", 1).await {
+        let [size, larger, _] = sizes(&stage);
+        if stage.name == "simulated" {
+            let class = json!({"metadata": {"name": "loop-fixed"}, "provisioner": "pd.csi.storage.gke.io",
+            "allowVolumeExpansion": false, "reclaimPolicy": "Retain", "volumeBindingMode": "Immediate"});
+            let classes = "/apis/storage.k8s.io/v1/storageclasses";
+            let (code, body) = stage.call("POST", classes, &class).await;
+            assert_eq!(code, 201, "{body}");
+        }
+        let claim = json!({"metadata": {"name": "fixed"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "storageClassName": "loop-fixed", "resources": {"requests": {"storage": size}}}});
+        let path = stage.path("/api/v1", "persistentvolumeclaims");
+        assert_eq!(stage.call("POST", &path, &claim).await.0, 201);
+        let bound = stage
+            .until(
+                "the claim is bound",
+                &format!("{path}/fixed"),
+                |_, claim| claim["status"]["phase"] == json!("Bound"),
+            )
+            .await;
+        let (code, _, err) = stage.wsdash(&["resize", "fixed", larger, "--yes"]).await;
+        assert_eq!(code, 1);
+        assert!(err.contains("class loop-fixed"), "{err}");
+        // the class keeps its volumes: this one is of the test, and goes with it
+        let volume = bound["spec"]["volumeName"].as_str().unwrap().to_owned();
+        let volume = format!("/api/v1/persistentvolumes/{volume}");
+        let policy = json!({"spec": {"persistentVolumeReclaimPolicy": "Delete"}});
+        stage.call_as("PATCH", &volume, &policy, MERGE).await;
+        stage
+            .call("DELETE", &format!("{path}/fixed"), &Value::Null)
+            .await;
+        stage
+            .until("the volume is gone", &volume, |code, _| code == 404)
+            .await;
+        stage.end().await;
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(crate) struct Stage {
     pub(crate) client: kube::Client,
     /// State folder and kubeconfig.
     pub(crate) folder: TempDir,
-    _running: Option<demo::Running>,
+    running: Option<demo::Running>,
 }
 
 async fn client(kubeconfig: &str) -> kube::Client {
@@ -86,7 +86,7 @@ async fn simulated(speed: f64) -> Stage {
         client: client(&running.kubeconfig()).await,
         kubeconfig,
         folder,
-        _running: Some(running),
+        running: Some(running),
     }
 }
 
@@ -101,7 +101,7 @@ async fn real() -> Option<Stage> {
         client: client(&text).await,
         kubeconfig,
         folder: tempfile::tempdir().unwrap(),
-        _running: None,
+        running: None,
     })
 }
 
@@ -248,6 +248,21 @@ impl Stage {
         command
     }
 
+    /// Has calls of the storage driver answer an error until it is dropped; `None`, said aloud,
+    /// where nothing can. A fault is one of the whole cluster: whoever sets one is alone.
+    pub(crate) fn broken(&self, calls: &[&str], error: &str) -> Option<Broken<'_>> {
+        if self.running.is_none() && std::env::var_os("WSDASH_E2E_CTL").is_none() {
+            eprintln!("{calls:?}: NOT run, WSDASH_E2E_CTL does not name the tool that sets faults");
+            return None;
+        }
+        let broken = Broken {
+            stage: self,
+            calls: calls.iter().map(|call| (*call).to_owned()).collect(),
+        };
+        broken.answer(Some(error));
+        Some(broken)
+    }
+
     /// Runs it to its end: exit code, standard output, standard error.
     pub(crate) async fn wsdash(&self, args: &[&str]) -> (i32, String, String) {
         let mut command = self.command(args);
@@ -371,6 +386,35 @@ impl Stage {
         let path = format!("/api/v1/namespaces/{}", self.namespace);
         let (code, body) = self.call("DELETE", &path, &Value::Null).await;
         assert_eq!(code, 200, "{body}");
+    }
+}
+
+/// A storage driver that does not do what it should, mended when it goes out of scope.
+pub(crate) struct Broken<'a> {
+    stage: &'a Stage,
+    calls: Vec<String>,
+}
+
+impl Broken<'_> {
+    fn answer(&self, error: Option<&str>) {
+        for call in &self.calls {
+            if let Some(running) = &self.stage.running {
+                running.break_driver(call.parse().unwrap(), error);
+                continue;
+            }
+            let mut ctl = Command::new(std::env::var_os("WSDASH_E2E_CTL").unwrap());
+            match error {
+                Some(error) => ctl.args(["fault", call, error]),
+                None => ctl.arg("mend"),
+            };
+            assert!(ctl.status().unwrap().success(), "{call}");
+        }
+    }
+}
+
+impl Drop for Broken<'_> {
+    fn drop(&mut self) {
+        self.answer(None);
     }
 }
 

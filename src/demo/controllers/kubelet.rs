@@ -137,7 +137,9 @@ fn volumes(world: &mut World, key: &Key, pod: &Object, node: &str) {
     }
     world.abandon(&format!("mount-wait/{}", pod.uid()));
     let behaviour = world.faults.behaviour(&key.namespace, &key.name);
-    if let (Some(why), Some(first)) = (&behaviour.mount_fails, mounts.first()) {
+    let why = behaviour.mount_fails;
+    let why = why.or_else(|| world.faults.mount_error.clone());
+    if let (Some(why), Some(first)) = (why, mounts.first()) {
         if world.ripe(&format!("mount-fails/{}", pod.uid()), key, 16.0) {
             let text = format!(
                 "MountVolume.MountDevice failed for volume {:?} : rpc error: code = Internal desc = {why}",
