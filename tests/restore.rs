@@ -308,7 +308,7 @@ async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss()
             if !cut {
                 break;
             }
-            lines += stride(9);
+            lines += stride(17);
         }
         stage.end().await;
     }
