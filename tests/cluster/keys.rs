@@ -106,7 +106,7 @@ fn what_a_deleted_set_left_is_deleted_by_key_and_taken_back_by_key() {
     screen.wait_for("ide-0");
     screen.send("3/theia\r");
     screen.wait_for("ORPHAN");
-    screen.wait_for("X deletes it");
+    screen.wait_for("X delete it");
     screen.send("X");
     perform(&screen, "theia-config-ide-0");
     jobs_done(&screen, 1);
