@@ -199,6 +199,11 @@ impl Running {
         world.faults.set_driver(call, error.map(str::to_owned));
     }
 
+    /// Has `CreateSnapshot` take so many seconds of the simulated clock longer.
+    pub fn slow_snapshots(&self, seconds: f64) {
+        self.shared.world().faults.snapshot_delay = seconds;
+    }
+
     /// What the drill asks for, when the scenario is one.
     pub fn drill(&self) -> Option<&Drill> {
         self.drill.as_ref()

@@ -26,39 +26,35 @@ mod run;
 #[path = "actions/stage.rs"]
 mod stage;
 
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use http_body_util::BodyExt as _;
 use kit::{LENIENT, configure, delete_set, look, spoilt, sums, work};
 use kube::client::Body;
 use run::{ended, id, started};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use stage::{Stage, real_stage};
+use stage::{Stage, ctl, real_stage};
 
 const SERVER: &str = "kube-apiserver";
 const CEILING: Duration = Duration::from_secs(180);
-
-fn ctl(word: &str) {
-    let tool = std::env::var_os("WSDASH_E2E_CTL").unwrap();
-    let status = Command::new(tool).args([word, SERVER]).status().unwrap();
-    assert!(status.success(), "{word} {SERVER}");
-}
 
 /// Starts the server again, also when the test fails.
 struct Killed;
 
 impl Killed {
     fn now() -> Self {
-        ctl("kill");
+        assert!(ctl(&["kill", SERVER]));
         Self
     }
 }
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        ctl("start");
+        let is_started = ctl(&["start", SERVER]);
+        assert!(is_started || std::thread::panicking(), "it is not started");
     }
 }
 
@@ -74,8 +70,9 @@ struct Halted<'a> {
 }
 
 impl<'a> Halted<'a> {
-    async fn at(stage: &'a Stage, args: &[&str], step: &'static str) -> Self {
-        let child = started(stage, args, "started", step).await;
+    async fn at(stage: &'a Stage, line: &str, step: &'static str) -> Self {
+        let args: Vec<&str> = line.split(' ').chain(["--yes"]).collect();
+        let child = started(stage, &args, "started", step).await;
         signal(&child, Signal::STOP);
         Self { stage, step, child }
     }
@@ -148,7 +145,7 @@ async fn an_api_server_that_is_killed_in_the_middle_of_every_action_costs_nothin
         return;
     }
     let names = ["osnap", "osize", "oevict", "orest", "oorph", "overify"];
-    let stages = futures::future::join_all(names.map(|name| real_stage(name, 1))).await;
+    let stages = join_all(names.map(|name| real_stage(name, 1))).await;
     let stages: Vec<Stage> = stages.into_iter().flatten().collect();
     let [snapshot, resize, evict, restore, orphans, verify] = &stages[..] else {
         eprintln!("NOT RUN: an outage needs WSDASH_E2E_KUBECONFIG");
@@ -165,42 +162,35 @@ async fn an_api_server_that_is_killed_in_the_middle_of_every_action_costs_nothin
     let evicted = uid(evict).await;
     let kept = orphans.get(&claim(orphans)).await["spec"]["volumeName"].clone();
 
-    let halted = tokio::join!(
-        Halted::at(
+    let halted = [
+        (
             snapshot,
-            &["snapshot", "ide-0", "--wait", "--yes"],
-            "snapshot-workspace-ide-0"
+            "snapshot ide-0 --wait",
+            "snapshot-workspace-ide-0",
         ),
-        Halted::at(
-            resize,
-            &["resize", "workspace-ide-0", "600Mi", "--yes"],
-            "grow"
-        ),
-        Halted::at(evict, &["evict", "ide-0", "--yes"], "evict-ide-0"),
-        Halted::at(
+        (resize, "resize workspace-ide-0 600Mi", "grow"),
+        (evict, "evict ide-0", "evict-ide-0"),
+        (
             restore,
-            &["restore", "ide-0", "--in-place", "--yes"],
-            "delete-workspace-ide-0"
+            "restore ide-0 --in-place",
+            "delete-workspace-ide-0",
         ),
-        Halted::at(
+        (
             orphans,
-            &["orphans", "workspace-ide-0", "--delete", "--yes"],
-            "delete-workspace-ide-0"
+            "orphans workspace-ide-0 --delete",
+            "delete-workspace-ide-0",
         ),
-        Halted::at(
-            verify,
-            &["verify", "ide-0", "--yes"],
-            "after-workspace-ide-0"
-        ),
-    );
-    let halted: [Halted<'_>; 6] = halted.into();
+        (verify, "verify ide-0", "after-workspace-ide-0"),
+    ];
+    let halted = halted.map(|(stage, line, step)| Halted::at(stage, line, step));
+    let halted = join_all(halted).await;
     let killed = Killed::now();
     for one in &halted {
         one.go_on();
     }
     drop(killed);
     is_back(snapshot).await;
-    futures::future::join_all(halted.map(Halted::end)).await;
+    join_all(halted.into_iter().map(Halted::end)).await;
 
     assert_eq!(snapshot.items(&snapshot.snapshots()).await.len(), 2);
     let resized = resize.get(&claim(resize)).await;

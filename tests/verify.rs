@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use kit::{configure, sh, sums, work};
 use rstest::rstest;
 use serde_json::{Value, json};
-use stage::{MERGE, Stage, real_stage, stages};
+use stage::{MERGE, Stage, stages};
 use tokio::sync::RwLock;
 
 const POD: &str = "ide-0";
@@ -105,6 +105,26 @@ async fn change_template(stage: &Stage, spec: Value) {
     let patch = json!({"spec": {"template": {"spec": spec}}});
     let (code, body) = stage.call_as("PATCH", &path, &patch, MERGE).await;
     assert_eq!(code, 200, "{body}");
+}
+
+/// Rolls out a template whose container starts with this script and has this readiness probe.
+async fn starts_with(stage: &Stage, script: &str, probe: &Value) {
+    let mut container = stage.set(1)["spec"]["template"]["spec"]["containers"][0].clone();
+    container["command"] = json!(["sh", "-c", script]);
+    container["readinessProbe"] = probe.clone();
+    let old = pod_uid(stage, POD).await;
+    change_template(stage, json!({"containers": [container]})).await;
+    let set = stage.path("/apis/apps/v1", "statefulsets/ide");
+    stage
+        .until("the new template is rolled out", &set, |_, set| {
+            let status = &set["status"];
+            status["currentRevision"] == status["updateRevision"]
+                && status["updatedReplicas"] == 1
+                && status["readyReplicas"] == 1
+                && status["observedGeneration"] == set["metadata"]["generation"]
+        })
+        .await;
+    assert_ne!(pod_uid(stage, POD).await, old);
 }
 
 #[tokio::test]
@@ -227,6 +247,7 @@ async fn a_volume_that_is_not_mounted_is_named_and_resume_finds_the_work_when_it
         let calls = ["NodeStageVolume", "NodePublishVolume"];
         let Some(faults) = stage.broken(&calls, "the disk is not there") else {
             ended(&stage, child).await;
+            stage.end().await;
             return;
         };
         let (code, report, err) = ended(&stage, child).await;
@@ -348,7 +369,6 @@ async fn somebody_who_works_is_not_thrown_out_and_what_cannot_be_told_is_not_nob
     }
 }
 
-/// What a start script does to the disk is found: on the real cluster, whose containers start.
 #[rstest]
 #[case::wiped("rm -rf /workspace/.wsdash-persist", "F9")]
 #[case::altered(
@@ -363,36 +383,18 @@ async fn somebody_who_works_is_not_thrown_out_and_what_cannot_be_told_is_not_nob
 #[tokio::test]
 async fn what_a_start_does_to_the_disk_is_found(#[case] script: &str, #[case] class: &str) {
     let _quiet = FAULTS.read().await;
-    let rule = format!("start-{}", class.to_lowercase());
-    let rule = format!("{rule}-{}", script.len());
-    let Some(stage) = real_stage(&rule, 1).await else {
-        return;
-    };
-    let claims = stage.claims().await;
-    let command = format!("ls /workspace/.wsdash-persist && {{ {script}; }}; sleep 36000");
-    let container = json!({"name": "main", "image": "localhost/workspace:test",
-        "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", command],
-        "volumeMounts": [{"name": "workspace", "mountPath": "/workspace"},
-            {"name": "theia-config", "mountPath": "/home/theia/.theia"}]});
-    let old = pod_uid(&stage, POD).await;
-    change_template(&stage, json!({"containers": [container]})).await;
-    let set = stage.path("/apis/apps/v1", "statefulsets/ide");
-    stage
-        .until("the new template is rolled out", &set, |_, set| {
-            let status = &set["status"];
-            status["currentRevision"] == status["updateRevision"]
-                && status["updatedReplicas"] == 1
-                && status["readyReplicas"] == 1
-                && status["observedGeneration"] == set["metadata"]["generation"]
-        })
-        .await;
-    assert_ne!(pod_uid(&stage, POD).await, old);
-    let (code, report, err) = verify(&stage, &[]).await;
-    assert_eq!(code, 1, "{report:#}{err}");
-    assert_eq!(report["class"], class, "{report:#}");
-    assert_eq!(report["leftovers"], json!([]), "{report:#}");
-    is_clean(&stage, 1, &claims).await;
-    stage.end().await;
+    let rule = format!("start-{}-{}", class.to_lowercase(), script.len());
+    for stage in stages(&rule, 1).await {
+        let claims = stage.claims().await;
+        let command = format!("ls /workspace/.wsdash-persist && {{ {script}; }}; sleep 36000");
+        starts_with(&stage, &command, &Value::Null).await;
+        let (code, report, err) = verify(&stage, &[]).await;
+        assert_eq!(code, 1, "{}: {report:#}{err}", stage.name);
+        assert_eq!(report["class"], class, "{}: {report:#}", stage.name);
+        assert_eq!(report["leftovers"], json!([]), "{report:#}");
+        is_clean(&stage, 1, &claims).await;
+        stage.end().await;
+    }
 }
 
 #[tokio::test]
@@ -462,39 +464,22 @@ async fn a_pod_that_gets_no_node_is_told_from_one_that_is_not_made() {
 #[tokio::test]
 async fn a_pod_that_is_not_ready_has_its_data_looked_at_all_the_same() {
     let _quiet = FAULTS.read().await;
-    let Some(stage) = real_stage("unready", 1).await else {
-        return;
-    };
-    let claims = stage.claims().await;
-    configure(&stage, SHORT);
-    let probe = json!({"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1});
-    let container = json!({"name": "main", "image": "localhost/workspace:test",
-        "imagePullPolicy": "IfNotPresent", "readinessProbe": probe,
-        "command": ["sh", "-c", "[ -e /workspace/.wsdash-persist ] || touch /tmp/ready; sleep 36000"],
-        "volumeMounts": [{"name": "workspace", "mountPath": "/workspace"},
-            {"name": "theia-config", "mountPath": "/home/theia/.theia"}]});
-    let old = pod_uid(&stage, POD).await;
-    change_template(&stage, json!({"containers": [container]})).await;
-    let set = stage.path("/apis/apps/v1", "statefulsets/ide");
-    stage
-        .until("the new template is rolled out", &set, |_, set| {
-            let status = &set["status"];
-            status["currentRevision"] == status["updateRevision"]
-                && status["updatedReplicas"] == 1
-                && status["readyReplicas"] == 1
-                && status["observedGeneration"] == set["metadata"]["generation"]
-        })
-        .await;
-    assert_ne!(pod_uid(&stage, POD).await, old);
-    let (code, report, err) = verify(&stage, &[]).await;
-    assert_eq!(code, 1, "{report:#}{err}");
-    assert_eq!(report["class"], "F7", "{report:#}");
-    for claim in report["claims"].as_array().unwrap() {
-        assert_eq!(claim["class"], "PASS", "{report:#}");
+    for stage in stages("unready", 1).await {
+        let claims = stage.claims().await;
+        configure(&stage, SHORT);
+        let probe = json!({"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1});
+        let command = "[ -e /workspace/.wsdash-persist ] || touch /tmp/ready; sleep 36000";
+        starts_with(&stage, command, &probe).await;
+        let (code, report, err) = verify(&stage, &[]).await;
+        assert_eq!(code, 1, "{}: {report:#}{err}", stage.name);
+        assert_eq!(report["class"], "F7", "{}: {report:#}", stage.name);
+        for claim in report["claims"].as_array().unwrap() {
+            assert_eq!(claim["class"], "PASS", "{report:#}");
+        }
+        sh(&stage, POD, "touch /tmp/ready && echo").await;
+        is_clean(&stage, 1, &claims).await;
+        stage.end().await;
     }
-    sh(&stage, POD, "touch /tmp/ready && echo").await;
-    is_clean(&stage, 1, &claims).await;
-    stage.end().await;
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ pub(crate) fn watched(kind: Kind, frame: &[u8]) -> Result<Watched, Garbled> {
         "DELETED" => Watched::Gone(protobuf::read(bytes, message)?),
         "BOOKMARK" => Watched::Mark(protobuf::read::<Object>(bytes, message)?.metadata),
         "ERROR" => Watched::Failed(protobuf::read(bytes, fields::STATUS)?),
-        _ => return Err(Garbled::of(&format!("a watch does not say `{word}`"))),
+        _ => return Err(protobuf::garbled(&format!("a watch does not say `{word}`"))),
     })
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod garbage;
 pub(crate) mod kubelet;
 pub(crate) mod namespace;
 pub(crate) mod node;
+pub(crate) mod probe;
 pub(crate) mod provision;
 pub(crate) mod quota;
 pub(crate) mod resize;

@@ -69,6 +69,8 @@ pub(crate) struct Faults {
     pub(crate) snapshot_controller_down: bool,
     /// The CSI driver answers `CreateSnapshot` with this error.
     pub(crate) snapshot_error: Option<String>,
+    /// `CreateSnapshot` takes so many seconds longer.
+    pub(crate) snapshot_delay: f64,
     /// `ControllerExpandVolume` answers this error; the flag says it is final (`InvalidArgument` and the like).
     pub(crate) expand_error: Option<(String, bool)>,
     /// `NodeExpandVolume` answers this error.

@@ -50,6 +50,11 @@ pub(crate) struct Container {
     pub(crate) previous: VecDeque<(Timestamp, String)>,
     /// Speaks by itself while it runs.
     pub(crate) chatty: bool,
+    /// So many probes by command in a row ended as the last one did.
+    pub(crate) probes: u32,
+    pub(crate) succeeds: bool,
+    /// What the probes by command say.
+    pub(crate) is_ready: bool,
 }
 
 impl Container {

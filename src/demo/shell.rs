@@ -139,14 +139,38 @@ pub(crate) fn environment(pod: &Object, container: &Value) -> BTreeMap<String, S
     all
 }
 
+/// Runs a command in a container at this instant: its exit code and what it wrote. One that waits
+/// is killed.
+pub(crate) fn probe(
+    world: &mut World,
+    pod: &Object,
+    container: &Value,
+    words: &[String],
+) -> (i64, String) {
+    let mut shell = Interpreter::new(environment(pod, container), container.text("workingDir"));
+    let mut host = Main {
+        world,
+        uid: pod.uid(),
+        container: container.text("name"),
+        output: Vec::new(),
+        slept: None,
+    };
+    let code = shell.run_command(words, &mut host);
+    (code, String::from_utf8_lossy(&host.output).into_owned())
+}
+
 /// The command of a container's main process.
 fn command(container: &Value) -> Vec<String> {
-    container
-        .items("command")
-        .iter()
-        .chain(container.items("args"))
-        .filter_map(|v| v.as_str().map(str::to_owned))
+    [container.items("command"), container.items("args")]
+        .into_iter()
+        .flat_map(words)
         .collect()
+}
+
+/// The words of a command as a manifest has them.
+pub(crate) fn words(command: &[Value]) -> Vec<String> {
+    let words = command.iter().filter_map(Value::as_str);
+    words.map(str::to_owned).collect()
 }
 
 /// The main process runs inside one instant: what it does before it first waits.

@@ -55,6 +55,7 @@ async fn a_snapshot_that_fails_is_told_from_one_that_copies_and_goes_on_when_it_
     for stage in stages("snap-fault", 1).await {
         let claims = stage.claims().await;
         let Some(fault) = stage.broken(&["CreateSnapshot"], "no space left for snapshots") else {
+            stage.end().await;
             return;
         };
         let mut child = stage.spawn(&["snapshot", "ide-0", "--wait", "--yes"]);
@@ -69,12 +70,34 @@ async fn a_snapshot_that_fails_is_told_from_one_that_copies_and_goes_on_when_it_
 }
 
 #[tokio::test]
+async fn a_snapshot_that_takes_long_is_followed_to_its_end_and_not_called_failed() {
+    let _alone = FAULTS.write().await;
+    for stage in stages("snap-slow", 1).await {
+        let claims = stage.claims().await;
+        let Some(fault) = stage.slow_snapshots() else {
+            stage.end().await;
+            return;
+        };
+        let mut child = stage.spawn(&["snapshot", "ide-0", "--wait", "--yes"]);
+        says(&stage, &mut child, "the driver is taking it").await;
+        let (code, out, err) = ended(child).await;
+        drop(fault);
+        assert_eq!(code, 0, "{out}{err}");
+        assert_eq!(stage.items(&stage.snapshots()).await.len(), 2, "{out}");
+        assert!(out.contains("proven to be of the disk"), "{out}");
+        stage.inspect(&claims).await;
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_resize_that_fails_says_so_and_may_be_lowered_to_what_is_possible() {
     let _alone = FAULTS.write().await;
     for stage in stages("size-fault", 1).await {
         let claims = stage.claims().await;
         let [less, size, more] = sizes(&stage);
         let Some(fault) = stage.broken(&["ControllerExpandVolume"], "disk quota exceeded") else {
+            stage.end().await;
             return;
         };
         let mut child = stage.spawn(&["resize", "workspace-ide-0", size, "--yes"]);
@@ -112,6 +135,7 @@ async fn a_node_that_cannot_grow_the_file_system_is_told_from_a_driver_that_cann
         let claims = stage.claims().await;
         let [_, size, _] = sizes(&stage);
         let Some(fault) = stage.broken(&["NodeExpandVolume"], "xfs_growfs: device busy") else {
+            stage.end().await;
             return;
         };
         let mut child = stage.spawn(&["resize", "workspace-ide-0", size, "--yes"]);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::run::id;
 use super::stage::{Stage, stages};
 
 /// Where a run is killed: just after the journal says that a step was begun, or that it was
@@ -52,7 +53,7 @@ fn points(steps: usize) -> impl Iterator<Item = At> {
 }
 
 async fn resumed(stage: &Stage, at: At) -> (i32, String, String) {
-    let id = journal_id(stage);
+    let id = id(stage);
     let ended = stage.wsdash(&["resume", &id, "--yes"]).await;
     assert_eq!(ended.0, 0, "{} {at:?}: {}{}", stage.name, ended.1, ended.2);
     ended
@@ -64,13 +65,6 @@ fn has_acted(stage: &Stage) -> bool {
         let step = line["id"].as_str().unwrap_or_default();
         line["entry"] == json!("started") && step.starts_with("snapshot-")
     })
-}
-
-fn journal_id(stage: &Stage) -> String {
-    stage.journal()[0]["plan"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned()
 }
 
 #[tokio::test]
@@ -85,7 +79,7 @@ async fn a_snapshot_killed_anywhere_is_resumed_without_a_second_one() {
             let made = stage.items(&stage.snapshots()).await;
             assert_eq!(made.len(), 2, "{} {at:?}", stage.name);
             stage.inspect(&claims).await;
-            let id = journal_id(&stage);
+            let id = id(&stage);
             let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
             assert_eq!(code, 0, "{} {at:?}: {out}{err}", stage.name);
             assert_eq!(stage.items(&stage.snapshots()).await.len(), 0);
@@ -102,7 +96,7 @@ async fn a_snapshot_killed_anywhere_is_undone_to_the_last_piece() {
             stage.forget_journals();
             killed(&stage, &["snapshot", "ide-0", "--yes"], at).await;
             // the lease of the killed run still stands: its own undo takes it over at once
-            let id = journal_id(&stage);
+            let id = id(&stage);
             if !has_acted(&stage) {
                 let (code, _, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
                 assert_eq!(code, 2, "{} {at:?}: {err}", stage.name);
@@ -176,7 +170,7 @@ async fn an_undo_killed_anywhere_is_resumed_to_its_end() {
             stage.forget_journals();
             let (code, out, err) = stage.wsdash(&["snapshot", "ide-0", "--yes"]).await;
             assert_eq!(code, 0, "{}: {out}{err}", stage.name);
-            let id = journal_id(&stage);
+            let id = id(&stage);
             let before = stage.journals();
             let mut child = stage.spawn(&["undo", &id, "--yes"]);
             let deadline = Instant::now() + Duration::from_secs(60);

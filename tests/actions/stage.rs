@@ -259,8 +259,18 @@ impl Stage {
             stage: self,
             calls: calls.iter().map(|call| (*call).to_owned()).collect(),
         };
-        broken.answer(Some(error));
+        broken.answer(error);
         Some(broken)
+    }
+
+    /// Has the storage driver take long over each snapshot, as `broken` does.
+    pub(crate) fn slow_snapshots(&self) -> Option<Broken<'_>> {
+        let Some(running) = &self.running else {
+            return self.broken(&["CreateSnapshot"], "delay=20s");
+        };
+        running.slow_snapshots(20.0);
+        let (stage, calls) = (self, Vec::new());
+        Some(Broken { stage, calls })
     }
 
     /// Runs it to its end: exit code, standard output, standard error.
@@ -396,26 +406,33 @@ pub(crate) struct Broken<'a> {
 }
 
 impl Broken<'_> {
-    fn answer(&self, error: Option<&str>) {
+    fn answer(&self, error: &str) {
         for call in &self.calls {
-            if let Some(running) = &self.stage.running {
-                running.break_driver(call.parse().unwrap(), error);
-                continue;
+            match &self.stage.running {
+                Some(running) => running.break_driver(call.parse().unwrap(), Some(error)),
+                None => assert!(ctl(&["fault", call, error]), "{call}"),
             }
-            let mut ctl = Command::new(std::env::var_os("WSDASH_E2E_CTL").unwrap());
-            match error {
-                Some(error) => ctl.args(["fault", call, error]),
-                None => ctl.arg("mend"),
-            };
-            assert!(ctl.status().unwrap().success(), "{call}");
         }
     }
 }
 
 impl Drop for Broken<'_> {
     fn drop(&mut self) {
-        self.answer(None);
+        let Some(running) = &self.stage.running else {
+            let is_mended = ctl(&["mend"]);
+            assert!(is_mended || std::thread::panicking(), "it is not mended");
+            return;
+        };
+        for call in &self.calls {
+            running.break_driver(call.parse().unwrap(), None);
+        }
     }
+}
+
+/// Runs the tool that breaks and mends the real cluster; `false` when it could not.
+pub(crate) fn ctl(words: &[&str]) -> bool {
+    let tool = std::env::var_os("WSDASH_E2E_CTL").unwrap();
+    Command::new(tool).args(words).status().unwrap().success()
 }
 
 impl Drop for Stage {

@@ -55,14 +55,8 @@ impl de::Error for Garbled {
     }
 }
 
-impl Garbled {
-    pub(super) fn of(why: &str) -> Self {
-        Self(why.to_owned())
-    }
-}
-
-fn garbled(why: &str) -> Garbled {
-    Garbled::of(why)
+pub(super) fn garbled(why: &str) -> Garbled {
+    Garbled(why.to_owned())
 }
 
 /// What `k8s\0` leads: an envelope around an object (`runtime.Unknown`).
@@ -71,34 +65,16 @@ const MAGIC: &[u8] = b"k8s\0";
 /// The object inside the envelope in which servers send one.
 pub(super) fn unwrap(bytes: &[u8]) -> Result<&[u8], Garbled> {
     let envelope = bytes.strip_prefix(MAGIC);
-    let mut rest = envelope.ok_or_else(|| garbled("not Kubernetes' protobuf"))?;
-    while let Some((number, value)) = next(&mut rest)? {
-        if let (2, Wire::Bytes(object)) = (number, value) {
-            return Ok(object);
-        }
-    }
-    // an object of which every field is empty
-    Ok(&[])
+    inner(
+        envelope.ok_or_else(|| garbled("not Kubernetes' protobuf"))?,
+        2,
+    )
 }
 
 /// Word and object of a `metav1.WatchEvent`.
 pub(super) fn event(bytes: &[u8]) -> Result<(&str, &[u8]), Garbled> {
-    let (mut word, mut object) = ("", &[][..]);
-    let mut rest = bytes;
-    while let Some((number, value)) = next(&mut rest)? {
-        match (number, value) {
-            (1, Wire::Bytes(bytes)) => word = text(bytes)?,
-            (2, Wire::Bytes(mut raw)) => {
-                while let Some((number, value)) = next(&mut raw)? {
-                    if let (1, Wire::Bytes(bytes)) = (number, value) {
-                        object = unwrap(bytes)?;
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok((word, object))
+    let raw = inner(bytes, 2)?;
+    Ok((text(inner(bytes, 1)?)?, unwrap(inner(raw, 1)?)?))
 }
 
 /// Reads a message by its table.
@@ -177,15 +153,16 @@ fn first(bytes: &[u8], wanted: u32) -> Result<Option<Wire<'_>>, Garbled> {
     Ok(None)
 }
 
+/// The text or message that is the field of that number; without it, an empty one.
+fn inner(message: &[u8], wanted: u32) -> Result<&[u8], Garbled> {
+    first(message, wanted)?.map_or(Ok(&[]), bytes)
+}
+
 /// Seconds and nanoseconds since 1970, in the words that JSON has for it.
 fn time(bytes: &[u8]) -> Result<String, Garbled> {
-    let number = |wanted| match first(bytes, wanted)? {
-        Some(Wire::Varint(value)) => Ok(value.cast_signed()),
-        None => Ok(0),
-        Some(_) => Err(garbled("a time is no number")),
-    };
-    let nanoseconds = i32::try_from(number(2)?).map_err(de::Error::custom)?;
-    let at = Timestamp::new(number(1)?, nanoseconds);
+    let part = |wanted| first(bytes, wanted)?.map_or(Ok(0), number);
+    let nanoseconds = i32::try_from(part(2)?).map_err(de::Error::custom)?;
+    let at = Timestamp::new(part(1)?, nanoseconds);
     at.map(|at| at.to_string()).map_err(de::Error::custom)
 }
 
@@ -400,12 +377,6 @@ struct Entries<'de> {
     value: &'de str,
 }
 
-impl<'de> Entries<'de> {
-    fn text(entry: &'de [u8], number: u32) -> Result<&'de [u8], Garbled> {
-        first(entry, number)?.map_or(Ok(&[]), bytes)
-    }
-}
-
 impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = Garbled;
 
@@ -417,12 +388,12 @@ impl<'de> MapAccess<'de> for Entries<'de> {
             return Ok(None);
         };
         let entry = bytes(entry)?;
-        let mut value = Self::text(entry, 2)?;
+        let mut value = inner(entry, 2)?;
         if self.is_quantity {
-            value = Self::text(value, 1)?;
+            value = inner(value, 1)?;
         }
         self.value = text(value)?;
-        let key = text(Self::text(entry, 1)?)?;
+        let key = text(inner(entry, 1)?)?;
         seed.deserialize(BorrowedStrDeserializer::new(key))
             .map(Some)
     }

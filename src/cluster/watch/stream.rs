@@ -102,16 +102,17 @@ fn read(kind: Kind, answer: Response<Body>, what: String) -> Events {
         buffer: Vec::new(),
         start: 0,
     };
-    Box::pin(stream::unfold(frames, move |mut frames| {
-        let what = what.clone();
-        async move {
+    let state = (frames, what);
+    Box::pin(stream::unfold(
+        state,
+        move |(mut frames, what)| async move {
             let event = match frames.next().await? {
                 Ok(frame) => event(kind, frame, &what),
                 Err(error) => Event::Failed(Fault::of(&Error::ReadEvents(error), &what)),
             };
-            Some((event, frames))
-        }
-    }))
+            Some((event, (frames, what)))
+        },
+    ))
 }
 
 fn event(kind: Kind, frame: &[u8], what: &str) -> Event {

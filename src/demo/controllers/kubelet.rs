@@ -10,7 +10,7 @@ use super::super::resource::{Key, Kind};
 use super::super::sandbox::{Container, MountPoint, Sandbox, Stage};
 use super::super::shell;
 use super::super::world::World;
-use super::{attach, bytes, is_finished, millis};
+use super::{attach, bytes, is_finished, millis, probe};
 
 /// The back-off of a container that crashes: doubles from here to five minutes.
 const BACK_OFF: f64 = 10.0;
@@ -137,8 +137,7 @@ fn volumes(world: &mut World, key: &Key, pod: &Object, node: &str) {
     }
     world.abandon(&format!("mount-wait/{}", pod.uid()));
     let behaviour = world.faults.behaviour(&key.namespace, &key.name);
-    let why = behaviour.mount_fails;
-    let why = why.or_else(|| world.faults.mount_error.clone());
+    let why = (behaviour.mount_fails).or_else(|| world.faults.mount_error.clone());
     if let (Some(why), Some(first)) = (why, mounts.first()) {
         if world.ripe(&format!("mount-fails/{}", pod.uid()), key, 16.0) {
             let text = format!(
@@ -339,6 +338,7 @@ fn run(world: &mut World, key: &Key, pod: &Object, container: &str, node: &str) 
         c.ended = None;
         c.ends = ends;
         c.back_off = None;
+        (c.probes, c.succeeds, c.is_ready) = (0, false, false);
         c.chatty = outcome.chatty && behaviour.crash_after_seconds.is_none();
         for line in log {
             c.say(now, &line);
@@ -448,6 +448,7 @@ fn supervise(world: &mut World, key: &Key, pod: &Object, node: &str) {
             run(world, key, pod, &name, node);
         }
     }
+    probe::look(world, key, pod);
     write_status(world, key);
 }
 
@@ -584,9 +585,11 @@ pub(crate) fn write_status(world: &mut World, key: &Key) {
         }
         let ready = container.is_running()
             && !behaviour.unready
-            && container
-                .started
-                .is_some_and(|s| seconds_between(s, now) >= delay - 1e-6);
+            && if probe::is_by_command(spec) {
+                container.is_ready
+            } else {
+                (container.started).is_some_and(|s| seconds_between(s, now) >= delay - 1e-6)
+            };
         ready_all &= ready;
         running |= container.started.is_some();
         over &= container.ended.is_some() && container.back_off.is_none();

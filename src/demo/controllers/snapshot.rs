@@ -330,7 +330,8 @@ pub(crate) fn content(world: &mut World, key: &Key) {
 }
 
 fn cut(world: &mut World, key: &Key, content: &Object) {
-    if !world.ripe(&format!("cut/{}", content.uid()), key, 1.0) {
+    let wait = 1.0 + world.faults.snapshot_delay;
+    if !world.ripe(&format!("cut/{}", content.uid()), key, wait) {
         return;
     }
     let now = world.now;
