@@ -32,6 +32,8 @@ pub struct Seen<'a> {
     pub run: &'a RunId,
     /// Who acts, for annotations and events: `ann@desk`.
     pub by: &'a str,
+    /// 256 random bits in hexadecimal, drawn for this run.
+    pub nonce: &'a str,
     pub now: Timestamp,
 }
 

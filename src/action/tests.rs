@@ -69,6 +69,7 @@ impl Desk {
             place: &self.place,
             run: &self.run,
             by: "ann@desk",
+            nonce: "5eed",
             now: now(),
         };
         plan(&seen, request, jobs)

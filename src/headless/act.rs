@@ -143,7 +143,7 @@ impl Session {
             loaded.config.settings(),
             environment.person(),
             Folder::of_user()?,
-        );
+        )?;
         Ok(Self {
             connection,
             performer,

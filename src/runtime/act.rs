@@ -200,14 +200,14 @@ async fn performer(config: &Config, clock: Clock, target: &Target) -> Result<Per
     if let Some(why) = config.read_only(&connection.context) {
         bail!("{why}");
     }
-    Ok(Performer::new(
+    let performer = Performer::new(
         &connection,
         config.policy(),
         config.settings(),
         Environment::of_process().person(),
         Folder::of_user()?,
-    )
-    .with_clock(clock))
+    )?;
+    Ok(performer.with_clock(clock))
 }
 
 async fn propose(

@@ -137,6 +137,7 @@ impl Stage {
         let settings = self.config.settings();
         let policy = self.config.policy();
         let performer = Performer::new(&connection, policy, settings, "ann@desk", folder)
+            .unwrap()
             .with_clock(Arc::new(move || clock.now()));
         let run = RunId::new(request.action(), clock.start(), 0x7e57);
         let mut plan = performer.plan(request, &run).await.unwrap();

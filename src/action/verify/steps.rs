@@ -47,11 +47,11 @@ fn successor(pod: &ObjectKey) -> Target {
     Target::new(Kind::Pod, pod.clone(), "${uid-after}")
 }
 
-/// What is written to a claim as generation 2: like nothing that was there before, and known again
-/// after a crash.
+/// What is written to a claim as generation 2: like nothing that was there before. The plan carries
+/// it, so that it is known again after a crash.
 fn payload(seen: &Seen<'_>, one: &Tested<'_>, pod: &Pod) -> Stdin {
     let (run, claim) = (&seen.run, &one.claim.meta.uid);
-    let nonce = digest::sha256(format!("{run}/{claim}/{}", pod.meta.uid).as_bytes());
+    let nonce = digest::sha256(format!("{}/{claim}", seen.nonce).as_bytes());
     Stdin::Payload {
         head: format!(
             "wsdash persistence test {run}, claim {claim}, pod {}, generation 2, {nonce}\n",

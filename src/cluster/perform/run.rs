@@ -23,6 +23,7 @@ use crate::cluster::access::{Access, Rule, Verdict};
 use crate::cluster::connect::{Connection, REQUEST_LIMIT};
 use crate::cluster::fault::{Fault, FaultKind};
 use crate::cluster::sightings;
+use crate::domain::digest;
 use crate::domain::metric::Metrics;
 use crate::domain::policy::Policy;
 
@@ -35,6 +36,8 @@ pub struct Performer {
     place: Place,
     by: String,
     folder: Folder,
+    /// 256 bits that nobody can know beforehand.
+    nonce: String,
 }
 
 /// What the server's dry run says of one call.
@@ -55,9 +58,11 @@ impl Performer {
         settings: Settings,
         by: impl Into<String>,
         folder: Folder,
-    ) -> Self {
+    ) -> Result<Self> {
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).context("the system gives no random numbers")?;
         let limit = connection.limit.unwrap_or(REQUEST_LIMIT);
-        Self {
+        Ok(Self {
             caller: Caller::new(connection.client.clone(), limit),
             policy: Arc::new(policy),
             settings: Arc::new(settings),
@@ -72,7 +77,8 @@ impl Performer {
             },
             by: by.into(),
             folder,
-        }
+            nonce: digest::sha256(&nonce),
+        })
     }
 
     /// With the clock of a simulated cluster.
@@ -145,6 +151,7 @@ impl Performer {
             place: &self.place,
             run,
             by: &self.by,
+            nonce: &self.nonce,
             now,
         }
     }
