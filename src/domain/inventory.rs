@@ -5,9 +5,13 @@
 
 mod belongings;
 mod change;
+mod index;
 mod join;
+mod leftover;
+mod link;
 mod mark;
 mod needs;
+mod put;
 mod share;
 mod store;
 
@@ -77,7 +81,7 @@ pub struct Inventory {
     pub quotas: Store<Quota>,
     freshness: Freshnesses,
     workspaces: HashMap<ObjectKey, Workspace>,
-    index: join::Index,
+    index: index::Index,
     dirty: HashSet<Unit>,
     /// Everything must be judged anew; spelled out only when somebody asks.
     all_dirty: bool,

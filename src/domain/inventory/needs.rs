@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::join::{link, unlink};
+use super::index::{link, unlink};
 use super::{Inventory, Unit, beside};
 use crate::domain::claim::Claim;
 use crate::domain::key::{Kind, ObjectKey, Text};
