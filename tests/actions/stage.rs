@@ -376,6 +376,22 @@ impl Stage {
             .collect();
         assert_eq!(strangers, Vec::<&Value>::new(), "{}", self.name);
         assert_eq!(self.claims().await, claims, "{}", self.name);
+        for (claim, volume) in claims.iter().filter(|(_, volume)| !volume.is_empty()) {
+            let path = format!("/api/v1/persistentvolumes/{volume}");
+            self.until(
+                "the volume is bound and nobody's mark is on it",
+                &path,
+                |_, volume| {
+                    let marks = volume["metadata"]["annotations"].as_object();
+                    volume["status"]["phase"] == json!("Bound")
+                        && volume["spec"]["claimRef"]["uid"] == json!(claim)
+                        && volume["spec"]["persistentVolumeReclaimPolicy"] == json!("Delete")
+                        && !marks
+                            .is_some_and(|marks| marks.keys().any(|mark| mark.contains("wsdash")))
+                },
+            )
+            .await;
+        }
     }
 
     /// Uid and volume of every claim, by name.
