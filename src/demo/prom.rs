@@ -18,7 +18,7 @@ use super::world::{World, list_of};
 
 mod eval;
 mod parse;
-mod pattern;
+pub(super) mod pattern;
 mod series;
 
 use eval::{Evaluator, Value};

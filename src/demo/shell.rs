@@ -11,12 +11,17 @@ use super::object::{Fields, Object};
 use super::tree::{Content, Tree};
 use super::world::World;
 
+mod account;
 mod builtin;
 mod eval;
+mod expand;
 mod files;
+mod glob;
 mod parse;
 mod stat;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use builtin::is_program;
 pub(crate) use eval::{Interpreter, Stop};
@@ -95,6 +100,7 @@ pub(crate) fn root_tree(pod: &Object, now: Timestamp) -> Tree {
             "/etc/passwd",
             "root:x:0:0:root:/root:/bin/sh\ntheia:x:1000:1000::/home/theia:/bin/sh\n".to_owned(),
         ),
+        ("/etc/group", "root:x:0:\ntheia:x:1000:\n".to_owned()),
         (
             "/etc/os-release",
             "PRETTY_NAME=\"Simulated workspace\"\nID=demo\n".to_owned(),

@@ -20,6 +20,8 @@ pub(crate) enum Content {
         files: u64,
     },
     Link(String),
+    /// So many zero bytes, on the disk but not in memory.
+    Zeros(u64),
     /// Reads empty, swallows writes.
     Null,
     /// Reads zeros.
@@ -48,7 +50,7 @@ impl Node {
     pub(crate) fn len(&self) -> u64 {
         match &self.content {
             Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Filler { bytes, .. } => *bytes,
+            Content::Filler { bytes, .. } | Content::Zeros(bytes) => *bytes,
             Content::Link(to) => to.len() as u64,
             Content::Directory(_) => BLOCK,
             _ => 0,
@@ -59,7 +61,7 @@ impl Node {
     pub(crate) fn blocks(&self) -> u64 {
         match &self.content {
             Content::Bytes(bytes) => (bytes.len() as u64).div_ceil(BLOCK) * BLOCK,
-            Content::Filler { bytes, .. } => bytes.div_ceil(BLOCK) * BLOCK,
+            Content::Filler { bytes, .. } | Content::Zeros(bytes) => bytes.div_ceil(BLOCK) * BLOCK,
             Content::Directory(_) => BLOCK,
             _ => 0,
         }
@@ -70,6 +72,13 @@ impl Node {
             Content::Filler { files, .. } => (*files).max(1),
             _ => 1,
         }
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(
+            self.content,
+            Content::Bytes(_) | Content::Filler { .. } | Content::Zeros(_)
+        )
     }
 
     pub(crate) fn is_directory(&self) -> bool {
@@ -93,6 +102,11 @@ impl Tree {
 
     pub(crate) const fn root() -> u64 {
         ROOT
+    }
+
+    /// Inodes that were ever given out.
+    pub(crate) fn made(&self) -> u64 {
+        self.next
     }
 
     /// Files and directories that are kept one by one.

@@ -9,6 +9,10 @@ use super::super::disk::Disk;
 use super::super::sandbox::{MountPoint, Sandbox};
 use super::super::tree::{Content, Node, Tree};
 
+mod content;
+
+pub(crate) use content::{LIMIT, Run};
+
 /// An error as `strerror` words it.
 pub(crate) type Errno = &'static str;
 
@@ -21,6 +25,13 @@ pub(crate) const EROFS: Errno = "Read-only file system";
 pub(crate) const ENOTEMPTY: Errno = "Directory not empty";
 pub(crate) const ELOOP: Errno = "Too many levels of symbolic links";
 pub(crate) const EBUSY: Errno = "Device or resource busy";
+pub(crate) const EFBIG: Errno = "File too large";
+pub(crate) const EINVAL: Errno = "Invalid argument";
+pub(crate) const EPERM: Errno = "Operation not permitted";
+
+/// What the containers' images have taken of a node's disk, and what they have left.
+const IMAGES: u64 = 23 << 30;
+const SPARE: u64 = 77 << 30;
 
 /// Where a path is: the number of its mount (`None` is the container's own file system) and its inode.
 type Place = (Option<usize>, u64);
@@ -241,11 +252,22 @@ impl<'a> Files<'a> {
         }
     }
 
+    /// Bytes that can still be written.
+    fn free(&self, mount: Option<usize>) -> u64 {
+        let disk = mount
+            .and_then(|i| self.mounts.get(i))
+            .and_then(|m| self.disks.get(&m.handle));
+        disk.map_or_else(
+            || SPARE.saturating_sub(self.root.usage(Tree::root()).0),
+            Disk::available,
+        )
+    }
+
     fn room(&self, mount: Option<usize>, bytes: u64, inodes: u64) -> Result<(), Errno> {
         let disk = mount
             .and_then(|i| self.mounts.get(i))
             .and_then(|m| self.disks.get(&m.handle));
-        if disk.is_some_and(|d| d.available() < bytes || d.inodes_free() < inodes) {
+        if self.free(mount) < bytes || disk.is_some_and(|d| d.inodes_free() < inodes) {
             Err(ENOSPC)
         } else {
             Ok(())
@@ -282,6 +304,8 @@ impl<'a> Files<'a> {
             Content::Bytes(bytes) => Ok(bytes),
             Content::Directory(_) => Err(EISDIR),
             Content::Mounts => Ok(Arc::new(self.mount_table().into_bytes())),
+            Content::Zeros(length) if length > LIMIT => Err(EFBIG),
+            Content::Zeros(length) => Ok(Arc::new(vec![0; usize::try_from(length).unwrap_or(0)])),
             // Nobody reads gigabytes of filler; a megabyte of it shows what it is.
             Content::Filler { bytes, .. } => Ok(Arc::new(vec![
                 b'#';
@@ -294,56 +318,33 @@ impl<'a> Files<'a> {
 
     /// Writes a file, from its beginning or at its end.
     pub(crate) fn write(&mut self, path: &str, bytes: &[u8], append: bool) -> Result<(), Errno> {
-        let now = self.now;
-        if let Ok(place) = self.find(path, true) {
-            self.writable(place.0)?;
-            let old = match self.tree(place.0).node(place.1).map(|n| &n.content) {
-                Some(Content::Directory(_)) => return Err(EISDIR),
-                Some(Content::Null | Content::Zero | Content::Random | Content::Mounts) => {
-                    return Ok(());
-                }
-                Some(Content::Bytes(b)) => b.len(),
-                _ => 0,
-            };
-            let (before, after) = (
-                old as u64,
-                if append {
-                    old + bytes.len()
-                } else {
-                    bytes.len()
-                } as u64,
-            );
-            self.room(
-                place.0,
-                after.div_ceil(4096).saturating_sub(before.div_ceil(4096)) * 4096,
-                0,
-            )?;
-            if let Some(node) = self.tree_mut(place.0).node_mut(place.1) {
-                node.modified = now;
-                match &mut node.content {
-                    Content::Bytes(data) => {
-                        let data = Arc::make_mut(data);
-                        if !append {
-                            data.clear();
-                        }
-                        data.extend_from_slice(bytes);
-                    }
-                    other => *other = Content::Bytes(Arc::new(bytes.to_vec())),
-                }
+        let found = self.node(path, true).map(|(node, _)| node.len());
+        let end = match found {
+            Ok(length) if append => length,
+            Ok(_) => {
+                self.resize(path, 0)?;
+                0
             }
-            return Ok(());
+            Err(_) => {
+                self.add(path, Content::Bytes(Arc::default()), 0o644)?;
+                0
+            }
+        };
+        let whole = bytes.len() as u64;
+        match self.write_at(path, end, Run::Bytes(bytes))? {
+            written if written < whole => Err(ENOSPC),
+            _ => Ok(()),
         }
-        self.add(path, Content::Bytes(Arc::new(bytes.to_vec())), 0o644)
     }
 
     /// Adds an entry that is not there yet.
     pub(crate) fn add(&mut self, path: &str, content: Content, mode: u32) -> Result<(), Errno> {
         let follow = matches!(content, Content::Bytes(_));
-        let (place, name) = self.parent(path, follow)?;
-        self.writable(place.0)?;
-        if self.tree(place.0).child(place.1, &name).is_some() {
+        if self.find(path, follow).is_ok() {
             return Err(EEXIST);
         }
+        let (place, name) = self.parent(path, follow)?;
+        self.writable(place.0)?;
         let node = Node {
             content,
             mode,
@@ -396,8 +397,9 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    pub(crate) fn copy(&mut self, from: &str, to: &str) -> Result<(), Errno> {
-        let source = self.find(from, true)?;
+    /// Copies a file or a whole directory, with its modes, owners and times.
+    pub(crate) fn copy(&mut self, from: &str, to: &str, follow: bool) -> Result<(), Errno> {
+        let source = self.find(from, follow)?;
         let (target, new) = self.parent(to, true)?;
         self.writable(target.0)?;
         self.copy_node(source.0, source.1, target, &new)
@@ -426,7 +428,19 @@ impl<'a> Files<'a> {
         path: &str,
         change: impl FnOnce(&mut Node),
     ) -> Result<(), Errno> {
-        let place = self.find(path, true)?;
+        self.change_at(self.find(path, true)?, change)
+    }
+
+    /// The same of a link, not of what it leads to.
+    pub(crate) fn change_itself(
+        &mut self,
+        path: &str,
+        change: impl FnOnce(&mut Node),
+    ) -> Result<(), Errno> {
+        self.change_at(self.find(path, false)?, change)
+    }
+
+    fn change_at(&mut self, place: Place, change: impl FnOnce(&mut Node)) -> Result<(), Errno> {
         self.writable(place.0)?;
         if let Some(node) = self.tree_mut(place.0).node_mut(place.1) {
             change(node);
@@ -434,9 +448,9 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    pub(crate) fn usage(&self, path: &str) -> Result<(u64, u64), Errno> {
-        let place = self.find(path, false)?;
-        Ok(self.tree(place.0).usage(place.1))
+    /// Inodes that the file system of a directory ever gave out: no two files were made at the same count.
+    pub(crate) fn made(&self, path: &str) -> Result<u64, Errno> {
+        Ok(self.tree(self.find(path, true)?.0).made())
     }
 
     /// The file system that a path is on.
@@ -460,9 +474,9 @@ impl<'a> Files<'a> {
                 None => FileSystem {
                     device: "overlay".to_owned(),
                     mounted: "/".to_owned(),
-                    size: 100 << 30,
-                    used: 23 << 30,
-                    free: 77 << 30,
+                    size: IMAGES + SPARE,
+                    used: (IMAGES + SPARE).saturating_sub(self.free(None)),
+                    free: self.free(None),
                     inodes: 6_553_600,
                     inodes_free: 6_000_000,
                     id: 0x00de_0000,
