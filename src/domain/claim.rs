@@ -75,6 +75,21 @@ impl Claim {
         }
     }
 
+    /// Whether its disk may be in the middle of growing. The node's status that stays behind after
+    /// it has grown (kubernetes#131402) says nothing.
+    pub fn is_growing(&self) -> bool {
+        let Some(status) = self.resize_status.as_deref() else {
+            return self.is_resizing();
+        };
+        let has_grown = match (self.request, self.capacity) {
+            (Some(request), Some(capacity)) => {
+                request <= capacity && self.allocated.is_none_or(|aim| aim <= capacity)
+            }
+            _ => false,
+        };
+        !(status == "NodeResizePending" && has_grown)
+    }
+
     /// The word of kubectl's STATUS column.
     pub fn status(&self) -> &'static str {
         if self.meta.deleted.is_some() {

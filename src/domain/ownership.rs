@@ -433,7 +433,7 @@ fn copied(inventory: &Inventory, claim: &Claim) -> Found {
             .filter(|finalizer| COPIED_FROM.contains(&&***finalizer))
             .map(|finalizer| Evidence::plain(format!("it is being copied from ({finalizer})"))),
     );
-    if claim.is_resizing() || claim.resize_status.is_some() {
+    if claim.is_growing() {
         lines.push(Evidence::plain("a resize is under way"));
     }
     let conditions = CHANGING.iter().filter_map(|kind| claim.condition(kind));

@@ -80,7 +80,7 @@ pub(super) fn tested<'a>(
         if claim.meta.deleted.is_some() || claim.phase != ClaimPhase::Bound {
             return state("is not bound and at rest");
         }
-        if claim.is_resizing() || claim.resize_status.is_some() {
+        if claim.is_growing() {
             return state("is being resized");
         }
         let mut snapshots = seen.inventory.snapshots_of(key);
