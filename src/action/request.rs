@@ -130,12 +130,22 @@ impl Request {
     /// Kinds that planning needs as rows, all objects of the namespace.
     pub fn kinds(&self) -> Vec<Kind> {
         match self {
-            Self::Snapshot { .. } => vec![Kind::Set, Kind::Pod, Kind::Claim, Kind::Snapshot],
+            Self::Snapshot { .. } => vec![
+                Kind::Set,
+                Kind::Pod,
+                Kind::Claim,
+                Kind::Snapshot,
+                Kind::Attachment,
+            ],
             Self::Resize { .. } | Self::Evict { .. } => vec![Kind::Set, Kind::Pod, Kind::Claim],
             Self::Undo { .. } => Vec::new(),
             Self::Orphans { .. } => delete_claims::kinds(),
             Self::Purge { .. } => purge::kinds(),
-            Self::Restore { .. } => restore::kinds(),
+            Self::Restore { in_place, .. } => {
+                let mut kinds = restore::kinds();
+                kinds.extend(in_place.then_some(Kind::Attachment));
+                kinds
+            }
             Self::Verify { .. } => verify::kinds(),
             Self::Template { .. } => template::kinds(),
         }

@@ -96,7 +96,7 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, workspace: &Workspace) -> Result<Vec<St
     let mut levels = Vec::new();
     for claim in &claims {
         refuse_unfit(seen, claim)?;
-        levels.push(quiesce(plan, pod, claim));
+        levels.push(quiesce(seen, plan, pod, claim));
     }
     let mut waits = Vec::new();
     for (claim, level) in claims.iter().zip(levels) {
@@ -351,12 +351,25 @@ pub fn mount_of<'a>(pod: &'a Pod, claim: &Claim) -> Option<(&'a str, &'a str)> {
 
 /// Has the container write out what it has in memory, if one mounts the claim; answers the
 /// consistency level, which is known only when the snapshot is made.
-pub(super) fn quiesce(plan: &mut Plan, pod: Option<&Pod>, claim: &Claim) -> String {
+pub(super) fn quiesce(
+    seen: &Seen<'_>,
+    plan: &mut Plan,
+    pod: Option<&Pod>,
+    claim: &Claim,
+) -> String {
     let name = &claim.meta.key.name;
-    let Some(pod) = pod.filter(|pod| pod.uses_claim(name)) else {
+    let users: Vec<&Pod> = seen.inventory.pods_of_claim(&claim.meta.key).collect();
+    if users.is_empty() && is_unmounted(seen, claim) {
         return "clean".to_owned();
-    };
-    let Some((container, mount)) = mount_of(pod, claim) else {
+    }
+    // what one node writes out is not what another has in memory
+    let is_on_one_node = users.windows(2).all(|pair| pair[0].node == pair[1].node);
+    let own = pod.filter(|pod| pod.uses_claim(name));
+    let mut mounts = own.into_iter().chain(users).filter_map(|pod| {
+        let (container, mount) = mount_of(pod, claim)?;
+        Some((pod, container, mount))
+    });
+    let Some((pod, container, mount)) = mounts.next().filter(|_| is_on_one_node) else {
         return "crash".to_owned();
     };
     let level = format!("level-{name}");
@@ -383,6 +396,16 @@ pub(super) fn quiesce(plan: &mut Plan, pod: Option<&Pod>, claim: &Claim) -> Stri
     .tolerated();
     plan.steps.push(step);
     format!("${{{level}}}")
+}
+
+/// Whether its volume is surely on no node: a pod that is gone may have left it mounted on a node
+/// that is gone as well. Who may not see attachments cannot tell.
+fn is_unmounted(seen: &Seen<'_>, claim: &Claim) -> bool {
+    let Some(volume) = claim.volume.as_deref() else {
+        return false;
+    };
+    let is_known = seen.inventory.freshness().is_live(Kind::Attachment);
+    is_known && seen.inventory.attachments_of(volume).next().is_none()
 }
 
 /// Deletes a snapshot that the run made, if it did.

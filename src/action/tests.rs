@@ -12,10 +12,12 @@ use crate::domain::build::{
     self, claim, gib, healthy, healthy_but, hours_ago, key, minutes_ago, now, pod, rows, set,
     set_freshness, snapshot as snap, without_backup, world,
 };
+use crate::domain::freshness::Freshness;
 use crate::domain::inventory::{Inventory, Row};
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::metric::Metrics;
 use crate::domain::ownership::Sightings;
+use crate::domain::pod::Phase;
 use crate::domain::policy::Policy;
 use crate::domain::quantity::Quantity;
 
@@ -147,6 +149,58 @@ fn what_nobody_mounts_is_clean_and_not_synced() {
     };
     assert_eq!(manifest["metadata"]["labels"][CONSISTENCY_LABEL], "clean");
     assert!(!ids(&plan).iter().any(|id| id.starts_with("sync-")));
+}
+
+fn level_of(desk: &Desk) -> (String, Vec<String>) {
+    let plan = desk.plan(&of_ide_0()).unwrap();
+    let create = plan.steps.iter().find(|s| s.id.starts_with("snapshot-"));
+    let Do::Call {
+        call: Call::Create { manifest, .. },
+        ..
+    } = &create.unwrap().what
+    else {
+        panic!("no snapshot is made");
+    };
+    let level = &manifest["metadata"]["labels"][CONSISTENCY_LABEL];
+    let syncs = plan.steps.iter().filter(|s| s.id.starts_with("sync-"));
+    let syncs = syncs.map(|s| s.title.clone()).collect();
+    (level.as_str().unwrap().to_owned(), syncs)
+}
+
+/// Without its own pod, with something else that may have the disk mounted.
+#[rstest]
+#[case::a_pod_that_runs(rows![pod("other").running().claim("workspace-ide-0")], "${level-workspace-ide-0}", 1)]
+#[case::a_pod_that_waits(rows![pod("other").claim("workspace-ide-0").phase(Phase::Pending)], "crash", 0)]
+#[case::pods_on_two_nodes(rows![pod("a").running().claim("workspace-ide-0").on("n1"), pod("b").running().claim("workspace-ide-0").on("n2")], "crash", 0)]
+#[case::an_attachment(rows![build::attachment("workspace-ide-0", "n1")], "crash", 0)]
+#[case::nobody(rows![], "clean", 0)]
+fn clean_is_only_what_nobody_has_mounted(
+    #[case] more: Vec<Row>,
+    #[case] level: &str,
+    #[case] syncs: usize,
+) {
+    let mut rows = rows![
+        set("ide", 1),
+        claim("workspace-ide-0"),
+        build::volume_of("workspace-ide-0"),
+    ];
+    rows.extend(more);
+    let (found, synced) = level_of(&desk_with_class(rows));
+    assert_eq!((found.as_str(), synced.len()), (level, syncs), "{synced:?}");
+}
+
+#[test]
+fn clean_is_not_claimed_where_attachments_are_not_known() {
+    let mut desk = desk_with_class(rows![
+        set("ide", 1),
+        claim("workspace-ide-0"),
+        build::volume_of("workspace-ide-0"),
+    ]);
+    let denied = Freshness::Denied {
+        rule: "list volumeattachments".into(),
+    };
+    set_freshness(&mut desk.inventory, Kind::Attachment, denied);
+    assert_eq!(level_of(&desk).0, "crash");
 }
 
 #[test]

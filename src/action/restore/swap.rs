@@ -104,7 +104,7 @@ impl<'a, 'b> Swap<'a, 'b> {
     pub(super) fn before(&self, seen: &Seen<'_>, plan: &mut Plan) -> Result<(), Refusal> {
         let mut levels = Vec::new();
         for held in &self.held {
-            levels.push(snapshot::quiesce(plan, self.pod, held.claim));
+            levels.push(snapshot::quiesce(seen, plan, self.pod, held.claim));
         }
         let name = &self.workspace.key.name;
         let mut waits = Vec::new();
