@@ -23,8 +23,9 @@ use crate::domain::pod::Pod;
 use crate::domain::workload::Set;
 use crate::domain::workspace::{Origin, Workspace};
 
-/// Labels of tools that put a set back as they know it, at any moment.
-const RECONCILERS: [&str; 4] = [
+/// Labels and annotations of tools that put a set back as they know it, at any moment.
+const RECONCILERS: [&str; 5] = [
+    "argocd.argoproj.io/tracking-id",
     "argocd.argoproj.io/instance",
     "kustomize.toolkit.fluxcd.io/name",
     "helm.toolkit.fluxcd.io/name",

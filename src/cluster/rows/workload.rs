@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::model::{Object, Pairs};
+use super::model::{Metadata, Object, Pairs};
 use super::{claims_of, controller, meta, pairs, repository, storage};
 use crate::domain::event::Event;
 use crate::domain::key::{Kind, ObjectKey, Text, Uid};
@@ -26,11 +26,6 @@ pub(super) fn set(object: Object) -> Set {
         request: storage(&t.spec.resources.requests),
         storage_class: t.spec.storage_class_name.clone(),
     };
-    let managers = [
-        "app.kubernetes.io/managed-by",
-        "argocd.argoproj.io/instance",
-        "kustomize.toolkit.fluxcd.io/name",
-    ];
     Set {
         meta: meta(&metadata),
         owner: controller(&metadata),
@@ -58,11 +53,29 @@ pub(super) fn set(object: Object) -> Set {
             .iter()
             .map(|c| repository(&c.image))
             .collect(),
-        managed_by: managers
-            .iter()
-            .find_map(|m| metadata.labels.get(*m))
-            .map(|v| v.as_str().into()),
+        managed_by: manager(&metadata),
     }
+}
+
+/// Who would put the set back: tools that do so by themselves first. Argo CD 3 writes an annotation,
+/// `APP:GROUP/KIND:NAMESPACE/NAME`.
+fn manager(metadata: &Metadata) -> Option<Text> {
+    let labels = [
+        "argocd.argoproj.io/instance",
+        "kustomize.toolkit.fluxcd.io/name",
+        "helm.toolkit.fluxcd.io/name",
+        "fleet.cattle.io/bundle-id",
+        "app.kubernetes.io/managed-by",
+    ];
+    let tracked = metadata.annotations.get("argocd.argoproj.io/tracking-id");
+    let app = tracked.and_then(|id| id.split(':').next());
+    app.or_else(|| {
+        let mut values = labels
+            .iter()
+            .filter_map(|label| metadata.labels.get(*label));
+        values.next().map(String::as_str)
+    })
+    .map(Text::from)
 }
 
 pub(super) fn node(object: Object) -> Node {
@@ -214,5 +227,23 @@ pub(super) fn event(object: Object) -> Event {
         first,
         last,
         source: source.as_str().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    #[rstest]
+    #[case(json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}}), Some("Helm"))]
+    #[case(json!({"labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"argocd.argoproj.io/tracking-id": "ide:apps/StatefulSet:ns/ide"}}), Some("ide"))]
+    #[case(json!({"labels": {"fleet.cattle.io/bundle-id": "b"}}), Some("b"))]
+    #[case(json!({"labels": {"app": "ide"}}), None)]
+    fn who_would_put_a_set_back_is_known(#[case] metadata: Value, #[case] manager: Option<&str>) {
+        let object: Object = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+        assert_eq!(set(object).managed_by.as_deref(), manager);
     }
 }
