@@ -11,6 +11,7 @@ pub mod finding;
 pub mod findings;
 pub mod freshness;
 pub mod growth;
+pub mod history;
 pub mod inventory;
 pub mod key;
 pub mod metric;

@@ -7,6 +7,7 @@ mod answer;
 mod discover;
 mod endpoint;
 mod fallback;
+mod past;
 mod poll;
 mod queries;
 mod range;
@@ -14,6 +15,7 @@ mod samples;
 
 pub use discover::{Found, discover};
 pub use endpoint::Endpoint;
+pub use past::{figures, look_back, once};
 pub use poll::{Poll, Settings};
 pub use range::{Measure, Series, Wanted, range};
 

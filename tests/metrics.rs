@@ -7,6 +7,8 @@
 mod faults;
 #[path = "metrics/found.rs"]
 mod found;
+#[path = "metrics/past.rs"]
+mod past;
 #[path = "metrics/server.rs"]
 mod server;
 

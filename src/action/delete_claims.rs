@@ -80,7 +80,7 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, key: &ObjectKey) -> Result<(), Refusal>
     })?;
     let sighting = seen.sightings.get(&claim.meta.uid);
     let settings = &seen.settings.orphans;
-    let hints = Hints::of(seen.metrics, key);
+    let hints = Hints::of(seen.metrics, seen.inventory, claim);
     let verdict = ownership::judge(seen.inventory, key, settings, &hints, sighting, seen.now);
     let verdict = verdict.ok_or_else(|| changed(key, "it is gone"))?;
     if !verdict.is_deletable() {
@@ -89,6 +89,13 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, key: &ObjectKey) -> Result<(), Refusal>
     let held = Held::of(seen, claim)?;
     for line in &verdict.evidence {
         plan.notes.push(format!("{}: {}", key.name, line.says));
+    }
+    let inactive = &verdict.inactive;
+    if let (Some(since), Some(sign)) = (inactive.since, inactive.signs.first()) {
+        plan.notes.push(format!(
+            "{}: not used since {since} (newest sign: {}); {}",
+            key.name, sign.of, inactive.history
+        ));
     }
     let home = seen.inventory.workspaces_of_claim(key);
     let workspace = home.first().map_or(&*key.name, |home| &*home.name);

@@ -26,7 +26,7 @@ use crate::cluster::fault::{Fault, FaultKind, within};
 use crate::domain::key::{Kind, ObjectKey};
 
 pub use file::{Folder, JournalFile};
-pub use run::{Performer, Tried};
+pub use run::{Figures, Performer, Tried};
 
 const MANAGER: &str = "wsdash";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces";

@@ -107,7 +107,7 @@ section! {
         /// One query may take this long.
         #[serde(with = "value::timeout")]
         timeout: Duration = Duration::from_secs(10);
-        /// One query for a chart may take this long.
+        /// One query for a chart, or for how long claims lie unused, may take this long.
         #[serde(with = "value::timeout")]
         range_timeout: Duration = Duration::from_secs(30);
         /// A figure older than this is shown as stale.

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::history::Past;
 use super::key::{ObjectKey, Text};
 
 /// The samples of this moment, by claim and by pod.
@@ -14,6 +15,7 @@ pub struct Metrics {
     state: MetricsState,
     disks: HashMap<ObjectKey, Disk>,
     usages: HashMap<ObjectKey, Usage>,
+    past: Past,
 }
 
 /// What is known of the source of the samples.
@@ -114,6 +116,8 @@ pub enum MetricsChange {
         usages: Vec<(ObjectKey, Usage)>,
     },
     State(MetricsState),
+    /// A long look back.
+    Past(Past),
 }
 
 /// Whose samples changed.
@@ -134,6 +138,10 @@ impl Metrics {
                     return Vec::new();
                 }
                 (grow_old(&mut self.disks), grow_old(&mut self.usages))
+            }
+            MetricsChange::Past(past) => {
+                self.past = past;
+                return Vec::new();
             }
             MetricsChange::Round { disks, usages } => (
                 renew(&mut self.disks, disks),
@@ -157,6 +165,10 @@ impl Metrics {
 
     pub const fn state(&self) -> &MetricsState {
         &self.state
+    }
+
+    pub const fn past(&self) -> &Past {
+        &self.past
     }
 
     pub fn disk(&self, claim: &ObjectKey) -> Option<&Disk> {

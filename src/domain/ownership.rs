@@ -236,11 +236,11 @@ fn too_young(inactive: &Inactive, settings: &OrphanSettings, now: Timestamp) -> 
         return None;
     }
     let Some(since) = inactive.since else {
-        return Some(
-            "since when it is not used is not known: neither an Unused condition, a whole metrics \
-             history nor an activity annotation tells"
-                .to_owned(),
-        );
+        return Some(format!(
+            "since when it is not used is not known: it has no Unused condition and no activity \
+             annotation, and {}",
+            inactive.history
+        ));
     };
     let age = now.duration_since(since);
     (age < settings.inactive).then(|| {

@@ -6,6 +6,7 @@
 mod report;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{FAILED, UNKNOWN, USAGE, say, target, warn};
+use super::{FAILED, UNKNOWN, USAGE, picture, say, target, warn};
 use crate::action::journal::{Entry, Job, Record};
 use crate::action::plan::{Plan, RunId};
 use crate::action::request::{ActionName, Growth, Request};
@@ -27,6 +28,7 @@ use crate::cluster::connect::{Connection, Environment, Interaction, connect};
 use crate::cluster::perform::{Folder, Performer, Tried};
 use crate::config::Loaded;
 use crate::domain::key::{Kind, ObjectKey};
+use crate::metrics;
 
 /// Lines of progress that may wait to be printed.
 const LINES: usize = 64;
@@ -137,13 +139,16 @@ impl Session {
         }
         connection.probe().await?;
         let environment = Environment::of_process();
+        let config = Arc::new(loaded.config.clone());
+        let figures = metrics::figures(picture::settings(&connection, &config), None);
         let performer = Performer::new(
             &connection,
             loaded.config.policy(),
             loaded.config.settings(),
             environment.person(),
             Folder::of_user()?,
-        )?;
+        )?
+        .with_figures(figures);
         Ok(Self {
             connection,
             performer,

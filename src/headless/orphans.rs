@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::act::Session;
-use super::picture::Picture;
+use super::picture::{self, Picture};
 use super::{UNKNOWN, say, target, warn};
 use crate::action::request::{ActionName, Request};
 use crate::cli::{OrphansArgs, TextFormat};
@@ -21,9 +21,10 @@ use crate::config::Loaded;
 use crate::domain::findings::human_duration;
 use crate::domain::inventory::Inventory;
 use crate::domain::key::ObjectKey;
-use crate::domain::metric::Metrics;
+use crate::domain::metric::{Metrics, MetricsChange};
 use crate::domain::ownership::{self, Class, Hints, Released, Sightings, Verdict};
 use crate::domain::quantity::human_bytes;
+use crate::metrics;
 
 pub(super) async fn run(loaded: &Loaded, args: &OrphansArgs) -> Result<u8> {
     if args.delete && !args.names.is_empty() {
@@ -124,7 +125,12 @@ impl List {
         let connection = connect(&target(&loaded.config), Interaction::Allowed).await?;
         connection.probe().await?;
         let config = Arc::new(loaded.config.clone());
-        let picture = Picture::take(&connection, &config).await;
+        let settings = picture::settings(&connection, &config);
+        let (mut picture, past) = tokio::join!(
+            Picture::take(&connection, &config),
+            metrics::look_back(&settings, None)
+        );
+        picture.metrics.apply(MetricsChange::Past(past));
         let path = Folder::of_user()?.sightings();
         let seen = sightings::record(&path, &picture.inventory, picture.at)?;
         let settings = loaded.config.settings().orphans;
@@ -169,6 +175,7 @@ impl List {
                     "class": verdict.class, "evidence": evidence,
                     "deletable": verdict.is_deletable(), "blockers": verdict.blockers,
                     "inactiveSince": verdict.inactive.since, "signs": verdict.inactive.signs,
+                    "history": verdict.inactive.history,
                     "seen": line.seen, "bytes": line.bytes,
                 })
             })
@@ -203,6 +210,9 @@ impl List {
             }
             for sign in &line.verdict.inactive.signs {
                 let _ = writeln!(text, "    {}: {}", sign.of, sign.at);
+            }
+            if line.verdict.class.is_candidate() {
+                let _ = writeln!(text, "    {}", line.verdict.inactive.history);
             }
             if line.verdict.is_deletable() {
                 let _ = writeln!(text, "    can be deleted");
@@ -256,7 +266,7 @@ fn lines(
         .filter_map(|claim| {
             let key = &claim.meta.key;
             let sighting = seen.get(&claim.meta.uid);
-            let hints = Hints::of(metrics, key);
+            let hints = Hints::of(metrics, inventory, claim);
             let verdict = ownership::judge(inventory, key, settings, &hints, sighting, now)?;
             Some(Line {
                 key: key.clone(),

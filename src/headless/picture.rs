@@ -18,7 +18,7 @@ use crate::domain::inventory::{Change, Inventory};
 use crate::domain::key::Kind;
 use crate::domain::metric::{Metrics, MetricsChange, MetricsState};
 use crate::domain::policy::Policy;
-use crate::metrics::{Poll, Settings};
+use crate::metrics::{self, Poll, Settings};
 
 /// What has lasted too long becomes a finding although nothing happens: judged this often.
 const IDLE: Duration = Duration::from_secs(5);
@@ -141,22 +141,16 @@ impl Picture {
 
 /// One round of figures.
 async fn read_metrics(connection: &Connection, config: &Arc<Config>) -> Metrics {
-    let (changes, mut arriving) = mpsc::channel(4);
-    let (_choice, chosen) = watch::channel(None);
-    let settings = Settings::new(
+    metrics::once(settings(connection, config)).await
+}
+
+/// What figures are asked with.
+pub(super) fn settings(connection: &Connection, config: &Arc<Config>) -> Settings {
+    Settings::new(
         Arc::clone(config),
         connection.client.clone(),
         connection.namespace.namespace().map(str::to_owned),
-    );
-    let poll = Poll::new(settings, changes, chosen);
-    let mut metrics = Metrics::default();
-    let read = async {
-        while let Some(change) = arriving.recv().await {
-            metrics.apply(change);
-        }
-    };
-    tokio::join!(poll.take(), read);
-    metrics
+    )
 }
 
 /// A picture that is kept current.
@@ -191,12 +185,7 @@ impl Live {
         );
         let (samples, sampled) = mpsc::channel(4);
         let (choice, chosen) = watch::channel(None);
-        let settings = Settings::new(
-            Arc::clone(config),
-            connection.client.clone(),
-            namespace.map(str::to_owned),
-        );
-        let poll = Poll::new(settings, samples, chosen);
+        let poll = Poll::new(settings(connection, config), samples, chosen);
         Self {
             picture: Picture::empty(connection, policy),
             changes: changed,

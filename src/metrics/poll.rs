@@ -3,19 +3,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use strum::IntoEnumIterator as _;
 use tokio::sync::{mpsc, watch};
 
 use super::discover::Found;
 use super::endpoint::Endpoint;
-use super::fallback;
 use super::queries::{Past, Query};
 use super::samples::Answers;
+use super::{fallback, past};
 use crate::cluster::fault::{Fault, FaultKind};
 use crate::config::Config;
 use crate::domain::key::{ObjectKey, Text};
@@ -25,6 +25,8 @@ use crate::domain::metric::{MetricsChange, MetricsState, Source};
 const FORECAST_EVERY: u32 = 8;
 /// Every so many rounds a Prometheus is looked for where there was none.
 const LOOK_EVERY: u32 = 8;
+/// Between two long looks back: they are dear, and what they tell changes slowly.
+const PAST_EVERY: Duration = Duration::from_secs(3600);
 /// Queries of one round that are asked at a time; others want their answers, too.
 const AT_ONCE: usize = 4;
 /// Between two attempts, however often it failed.
@@ -77,6 +79,8 @@ pub struct Poll {
     shrinking: HashMap<ObjectKey, f64>,
     /// Why there is no forecast.
     no_forecast: Option<String>,
+    /// When the past was looked at last.
+    looked_back: Option<Instant>,
     last_good: Option<Timestamp>,
     failing_since: Option<Timestamp>,
     failures: u32,
@@ -113,6 +117,7 @@ impl Poll {
             nobody: None,
             shrinking: HashMap::new(),
             no_forecast: None,
+            looked_back: None,
             last_good: None,
             failing_since: None,
             failures: 0,
@@ -135,6 +140,10 @@ impl Poll {
                 () = changes.closed() => return None,
                 round = self.once() => round?,
             };
+            tokio::select! {
+                () = changes.closed() => return None,
+                told = self.look_back(&round) => told?,
+            }
             let pause = match round {
                 Round::Good(_) => interval,
                 Round::Idle(_) => interval * 4,
@@ -158,6 +167,7 @@ impl Poll {
         self.nobody = None;
         self.shrinking.clear();
         self.no_forecast = None;
+        self.looked_back = None;
         self.failures = 0;
     }
 
@@ -165,6 +175,27 @@ impl Poll {
     pub async fn take(mut self) {
         // The receiver has gone: then nobody wants to know.
         let _ = self.once().await;
+    }
+
+    /// The past, once it is time and somebody answers.
+    async fn look_back(&mut self, round: &Round) -> Option<()> {
+        let is_early = self.looked_back.is_some_and(|at| at.elapsed() < PAST_EVERY);
+        let Round::Good(MetricsState::Live {
+            source: Source::Prometheus,
+            ..
+        }) = round
+        else {
+            return Some(());
+        };
+        if is_early || self.settings.config.orphans.inactive <= SignedDuration::ZERO {
+            return Some(());
+        }
+        let Some(endpoint) = self.settings.endpoint() else {
+            return Some(());
+        };
+        self.looked_back = Some(Instant::now());
+        let past = past::of_endpoint(&self.settings, &endpoint).await;
+        self.tell(MetricsChange::Past(past)).await
     }
 
     /// One round with its outcome told. `None`: nobody listens.

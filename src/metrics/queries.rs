@@ -98,6 +98,31 @@ impl Query {
     }
 }
 
+/// Between two points of a long look back.
+pub(super) const STEP: Duration = Duration::from_secs(3600);
+
+/// When each claim had its last sample within `window`. Every point looks back as far as the one
+/// before, so that no short use falls between two; the newest use is asked for by itself, because
+/// points lie on whole hours. Of all namespaces: that others of its driver have samples tells that
+/// a claim would have them, too.
+pub(super) fn last_samples(window: Duration) -> String {
+    let (window, step) = (window.as_secs(), STEP.as_secs());
+    let at = format!("timestamp(present_over_time(kubelet_volume_stats_capacity_bytes[{step}s]))");
+    format!(
+        "max by (namespace,persistentvolumeclaim) (max_over_time({at}[{window}s:{step}s]) or {at})"
+    )
+}
+
+/// At how many of these points nearly all kubelets were read, and volumes with them: kubelets alone
+/// are there also where nobody keeps what they say of volumes.
+pub(super) fn coverage(window: Duration) -> String {
+    let (window, step) = (window.as_secs(), STEP.as_secs());
+    format!(
+        "count_over_time((avg(up{{job=\"kubelet\"}}) >= 0.95 \
+         and count(kubelet_volume_stats_capacity_bytes))[{window}s:{step}s])"
+    )
+}
+
 /// Used bytes of one claim over time.
 pub(super) fn used_of_claim(namespace: &str, claim: &str) -> String {
     let claim = format!("persistentvolumeclaim=\"{}\"", escape(claim));

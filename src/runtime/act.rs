@@ -15,11 +15,12 @@ use crate::action::{Job, Plan, Record, Request, RunId};
 use crate::app::Msg;
 use crate::app::job::{JobRow, Proposal};
 use crate::cluster::connect::{Environment, Interaction, Target, connect};
-use crate::cluster::perform::{Clock, Folder, Performer};
+use crate::cluster::perform::{Clock, Figures, Folder, Performer};
 use crate::cluster::sightings;
 use crate::config::Config;
 use crate::domain::key::Uid;
 use crate::domain::ownership::Class;
+use crate::metrics;
 
 /// Lines of a journal that may wait for the screen.
 const LINES: usize = 64;
@@ -83,8 +84,10 @@ impl Acting {
         let (config, messages) = (Arc::clone(&self.config), self.messages.clone());
         let (target, planned) = (session.target(), Arc::clone(&self.planned));
         let clock = Arc::clone(&self.clock);
+        let figures = session.metrics();
+        let figures = figures.map(|(settings, candidate)| metrics::figures(settings, candidate));
         tokio::spawn(async move {
-            let result = propose(&config, clock, target, &request).await;
+            let result = propose(&config, clock, (target, figures), &request).await;
             let result = match result {
                 Ok((proposal, performer)) => {
                     let mut planned = planned.lock().await;
@@ -148,7 +151,7 @@ impl Acting {
             target.namespace = Some(job.plan.namespace().to_owned());
             target.all_namespaces = false;
             target.run = id.to_string();
-            let performer = performer(&config, clock, &target).await?;
+            let performer = performer(&config, clock, &target, None).await?;
             performer.resume(&id, lines, cancel).await
         });
     }
@@ -195,7 +198,12 @@ impl Acting {
     }
 }
 
-async fn performer(config: &Config, clock: Clock, target: &Target) -> Result<Performer> {
+async fn performer(
+    config: &Config,
+    clock: Clock,
+    target: &Target,
+    figures: Option<Figures>,
+) -> Result<Performer> {
     let connection = connect(target, Interaction::Never).await?;
     if let Some(why) = config.read_only(&connection.context) {
         bail!("{why}");
@@ -206,14 +214,18 @@ async fn performer(config: &Config, clock: Clock, target: &Target) -> Result<Per
         config.settings(),
         Environment::of_process().person(),
         Folder::of_user()?,
-    )?;
-    Ok(performer.with_clock(clock))
+    )?
+    .with_clock(clock);
+    Ok(match figures {
+        Some(figures) => performer.with_figures(figures),
+        None => performer,
+    })
 }
 
 async fn propose(
     config: &Config,
     clock: Clock,
-    mut target: Target,
+    (mut target, figures): (Target, Option<Figures>),
     request: &Request,
 ) -> Result<(Proposal, Performer)> {
     let now = clock();
@@ -225,7 +237,7 @@ async fn propose(
         target.namespace = Some(namespace.to_owned());
         target.all_namespaces = false;
     }
-    let performer = performer(config, clock, &target).await?;
+    let performer = performer(config, clock, &target, figures).await?;
     let plan = performer.plan(request, &run).await?;
     let missing = performer.missing_rights(&plan.rights).await;
     let missing = missing.iter().map(ToString::to_string).collect();

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +39,11 @@ pub struct Performer {
     folder: Folder,
     /// 256 bits that nobody can know beforehand.
     nonce: String,
+    figures: Option<Figures>,
 }
+
+/// Reads samples, for what must be known of the use of a claim before it is deleted.
+pub type Figures = Arc<dyn Fn() -> BoxFuture<'static, Metrics> + Send + Sync>;
 
 /// What the server's dry run says of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +83,15 @@ impl Performer {
             by: by.into(),
             folder,
             nonce: digest::sha256(&nonce),
+            figures: None,
         })
+    }
+
+    /// With samples to judge by.
+    #[must_use]
+    pub fn with_figures(mut self, figures: Figures) -> Self {
+        self.figures = Some(figures);
+        self
     }
 
     /// With the clock of a simulated cluster.
@@ -95,6 +108,10 @@ impl Performer {
     /// Looks at most-recent and plans. Of an undo the job is read from the journals.
     pub async fn plan(&self, request: &Request, run: &RunId) -> Result<Plan> {
         let jobs = self.jobs_of(request)?;
+        let metrics = match (request, &self.figures) {
+            (Request::Orphans { .. }, Some(figures)) => Box::new(figures().await),
+            _ => Box::default(),
+        };
         let mut fresh = look::look(
             &self.caller,
             &self.policy,
@@ -107,7 +124,6 @@ impl Performer {
             fresh.sightings = sightings::read(&self.folder.sightings())?;
         }
         let now = self.caller.now();
-        let metrics = Metrics::default();
         let seen = self.seen(&fresh, &metrics, run, now);
         Ok(action::plan(&seen, request, &jobs)?)
     }

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::claim::Claim;
+use crate::domain::history::Told;
 use crate::domain::inventory::Inventory;
-use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::key::Kind;
 use crate::domain::metric::Metrics;
 
 /// Where a sign of use comes from.
@@ -16,7 +17,8 @@ use crate::domain::metric::Metrics;
 pub enum SignOf {
     /// The condition `Unused` of the claim (KEP-5541).
     Condition,
-    /// The last sample that a kubelet gave of it, from a history without gaps.
+    /// The last sample that a kubelet gave of it, from a history without gaps; without any, the
+    /// beginning of that history.
     History,
     /// The newest sample at hand.
     Sample,
@@ -47,23 +49,26 @@ pub struct Inactive {
     pub since: Option<Timestamp>,
     /// The newest first.
     pub signs: Vec<Sign>,
+    /// What the metrics history was asked, and what came of it.
+    pub history: String,
 }
 
 /// What rows do not tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hints {
-    /// Last sample of the claim in a metrics history that covers the whole time asked for.
-    pub history: Option<Timestamp>,
+    pub history: Told,
     /// Newest sample of the claim.
     pub sample: Option<Timestamp>,
 }
 
 impl Hints {
-    /// What the newest samples tell of a claim.
-    pub fn of(metrics: &Metrics, claim: &ObjectKey) -> Self {
+    /// What samples tell of a claim.
+    pub fn of(metrics: &Metrics, inventory: &Inventory, claim: &Claim) -> Self {
+        let history = metrics.past().of(inventory, claim);
+        let newest = metrics.disk(&claim.meta.key).map(|disk| disk.at);
         Self {
-            sample: metrics.disk(claim).map(|disk| disk.at),
-            ..Self::default()
+            sample: newest.max(history.sample),
+            history,
         }
     }
 }
@@ -77,7 +82,7 @@ pub(super) fn since(inventory: &Inventory, claim: &Claim, hints: &Hints) -> Inac
         .max();
     let all = [
         (SignOf::Condition, claim.unused_since),
-        (SignOf::History, hints.history),
+        (SignOf::History, hints.history.unused_since),
         (SignOf::Sample, hints.sample),
         (SignOf::Activity, claim.active),
         (SignOf::Event, newest_event),
@@ -93,5 +98,6 @@ pub(super) fn since(inventory: &Inventory, claim: &Claim, hints: &Hints) -> Inac
     Inactive {
         since: signs.first().map(|sign| sign.at).filter(|_| is_known),
         signs,
+        history: hints.history.says.clone(),
     }
 }

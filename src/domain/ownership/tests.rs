@@ -10,8 +10,10 @@ use rstest::rstest;
 
 use super::*;
 use crate::domain::build::*;
+use crate::domain::history::{History, Past};
 use crate::domain::inventory::{Change, Row};
 use crate::domain::key::{Meta, Owner, Text};
+use crate::domain::metric::{Metrics, MetricsChange};
 use crate::domain::pod::Phase;
 use crate::domain::policy::Policy;
 use crate::domain::volume::Volume;
@@ -291,6 +293,54 @@ fn no_sign_of_the_end_of_use_means_not_known_however_old_it_is() {
     let found = verdict(&world, "workspace-ide-0", &settings);
     assert_eq!(found.inactive.since, None);
     assert!(found.blockers[0].contains("not known"), "{found:?}");
+}
+
+#[test]
+fn a_whole_history_without_a_sample_tells_of_the_end_of_use() {
+    let old = claim("workspace-ide-0").created(hours_ago(24 * 900));
+    let rows = rows![
+        old,
+        volume_of("workspace-ide-0"),
+        claim("workspace-ide-1"),
+        volume_of("workspace-ide-1")
+    ];
+    let world = world(rows);
+    let settings = OrphanSettings {
+        inactive: SignedDuration::from_hours(24 * 90),
+        ..lenient()
+    };
+    let judged = |covered: f64| {
+        let mut metrics = Metrics::default();
+        metrics.apply(MetricsChange::Past(Past::Read(History {
+            from: hours_ago(24 * 90 + 1),
+            to: now(),
+            covered,
+            last: [(key("workspace-ide-1"), now())].into(),
+        })));
+        let key = key("workspace-ide-0");
+        let hints = Hints::of(&metrics, &world, world.claims.get(&key).unwrap());
+        judge(&world, &key, &settings, &hints, None, now()).unwrap()
+    };
+    let found = judged(0.99);
+    assert!(found.is_deletable(), "{found:?}");
+    let found = judged(0.5);
+    assert_eq!(found.inactive.since, None);
+    assert!(found.blockers[0].contains("only 50 % of it"), "{found:?}");
+}
+
+/// kubernetes/kubernetes#131402.
+#[rstest]
+#[case::stays_behind("NodeResizePending", 100, Class::Orphan)]
+#[case::is_under_way("NodeResizePending", 200, Class::SnapOrCloneSource)]
+#[case::another_stage("NodeResizeInProgress", 100, Class::SnapOrCloneSource)]
+fn a_status_that_stays_behind_after_a_resize_is_no_resize(
+    #[case] status: &str,
+    #[case] asked: u64,
+    #[case] expected: Class,
+) {
+    let claim = claim("workspace-ide-0").asks(gib(asked)).resize(status);
+    let rows = rows![claim, volume_of("workspace-ide-0")];
+    assert_eq!(class(rows, "workspace-ide-0"), expected);
 }
 
 #[test]

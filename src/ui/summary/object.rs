@@ -168,7 +168,7 @@ impl Writer<'_> {
     fn need(&self, claim: &Claim) -> Vec<Line<'static>> {
         let model = self.model;
         let key = &claim.meta.key;
-        let hints = Hints::of(&model.metrics, key);
+        let hints = Hints::of(&model.metrics, &model.inventory, claim);
         let seen = model.sightings.get(&claim.meta.uid);
         let settings = &model.orphans;
         let judged = ownership::judge(&model.inventory, key, settings, &hints, seen, model.now);
