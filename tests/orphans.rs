@@ -35,13 +35,16 @@ mod run;
 #[path = "orphans/interrupted.rs"]
 mod interrupted;
 
+#[path = "orphans/late.rs"]
+mod late;
+
 use std::time::{Duration, Instant};
 
 use kit::{LENIENT, configure, delete_set, look, sums, work};
 use role::only_under_its_role;
 use run::{ended, started};
 use serde_json::{Value, json};
-use stage::{MERGE, Stage, stages};
+use stage::{MERGE, Stage, simulated_stage, stages};
 
 const APPS: &str = "/apis/apps/v1";
 const CLAIM: &str = "workspace-ide-0";
@@ -52,6 +55,31 @@ async fn apply_set(stage: &Stage, replicas: i64) {
     let path = stage.path(APPS, "statefulsets");
     let (code, body) = stage.call("POST", &path, &set).await;
     assert_eq!(code, 201, "{body}");
+}
+
+async fn scale(stage: &Stage, replicas: i64) {
+    let path = stage.path(APPS, "statefulsets/ide/scale");
+    let body = json!({"spec": {"replicas": replicas}});
+    assert_eq!(stage.call_as("PATCH", &path, &body, MERGE).await.0, 200);
+}
+
+async fn scale_to_nothing(stage: &Stage) {
+    scale(stage, 0).await;
+    let pods = stage.path("/api/v1", "pods");
+    stage
+        .until("its pods are gone", &pods, |_, pods| {
+            pods["items"].as_array().is_some_and(Vec::is_empty)
+        })
+        .await;
+}
+
+/// What one look says of each claim.
+async fn listed(stage: &Stage) -> Vec<Value> {
+    let args = ["orphans", "--all", "-o", "json"];
+    let (code, out, err) = stage.wsdash(&args).await;
+    assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    document["claims"].as_array().unwrap().clone()
 }
 
 fn of<'a>(claims: &'a [Value], name: &str) -> &'a Value {
@@ -138,15 +166,7 @@ async fn a_parked_claim_is_left_alone_unless_the_policy_says_otherwise() {
     for stage in stages("parked", 1).await {
         configure(&stage, LENIENT);
         let claims = stage.claims().await;
-        let path = stage.path(APPS, "statefulsets/ide/scale");
-        let none = json!({"spec": {"replicas": 0}});
-        assert_eq!(stage.call_as("PATCH", &path, &none, MERGE).await.0, 200);
-        let pods = stage.path("/api/v1", "pods");
-        stage
-            .until("its pods are gone", &pods, |_, pods| {
-                pods["items"].as_array().is_some_and(Vec::is_empty)
-            })
-            .await;
+        scale_to_nothing(&stage).await;
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let found = look(&stage).await;
@@ -167,6 +187,75 @@ async fn a_parked_claim_is_left_alone_unless_the_policy_says_otherwise() {
         stage.inspect(&claims).await;
         stage.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_parked_claim_goes_where_the_policy_says_so_and_comes_back() {
+    for stage in stages("parkedon", 1).await {
+        configure(
+            &stage,
+            &LENIENT.replace("[orphans]", "[orphans]\nparked = true"),
+        );
+        let before = work(&stage, "ide-0").await;
+        scale_to_nothing(&stage).await;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let found = look(&stage).await;
+            let parked = of(&found, CLAIM);
+            if parked["deletable"] == true {
+                assert_eq!(parked["class"], "PARKED");
+                break;
+            }
+            assert!(Instant::now() < deadline, "{parked:#}");
+        }
+        let volume_name = claim(&stage).await["spec"]["volumeName"].clone();
+        let volume_name = volume_name.as_str().unwrap().to_owned();
+        let (code, out, err) = stage.wsdash(&DELETE).await;
+        assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        let kept = volume(&stage, &volume_name).await;
+        assert_eq!(kept["status"]["phase"], "Released");
+        assert_eq!(kept["spec"]["persistentVolumeReclaimPolicy"], "Retain");
+        assert_eq!(stage.claims().await.len(), 1, "the other one is not named");
+        undone(&stage, &volume_name).await;
+        scale(&stage, 1).await;
+        stage.ready(1).await;
+        assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
+        stage.inspect(&stage.claims().await).await;
+        stage.end().await;
+    }
+}
+
+/// The list and the deletion judge by the same history of samples, and say what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_without_samples_is_proof_for_the_list_and_for_the_deletion() {
+    let stage = simulated_stage("coditect-app").await;
+    let parked = "workspace-coditect-starter-22";
+    let policy = "[orphans]\ninactive = \"2h\"\napart = \"1s\"\nparked = true\n";
+    configure(&stage, policy);
+    let dry = ["orphans", parked, "--delete", "--dry-run"];
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let found = listed(&stage).await;
+        let line = of(&found, parked);
+        assert!(line["signs"].to_string().contains("history"), "{line:#}");
+        // seen twice, a second apart
+        if line["deletable"] == true {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{line:#}");
+    }
+    let (code, out, err) = stage.wsdash(&dry).await;
+    assert_eq!(code, 0, "{out}{err}");
+    let says = "the metrics history of 3h has no sample of it";
+    assert!(out.contains(says), "{out}");
+
+    configure(&stage, &format!("{policy}[metrics]\nenabled = false\n"));
+    let found = listed(&stage).await;
+    assert_eq!(of(&found, parked)["deletable"], false);
+    let (code, _, err) = stage.wsdash(&dry).await;
+    assert_eq!(code, 1);
+    let says = "the metrics history cannot be read (metrics.enabled is false)";
+    assert!(err.contains(says), "{err}");
 }
 
 #[tokio::test]

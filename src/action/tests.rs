@@ -719,6 +719,47 @@ fn a_snapshot_counts_only_when_it_is_proven_to_be_of_the_disk() {
     assert!(is_failed(&judged(&condition, &[])), "snapshot unreadable");
 }
 
+fn user(pod: &str, claim: &str) -> Value {
+    json!({"metadata": {"name": pod}, "spec": {"volumes": [
+        {"name": "w", "persistentVolumeClaim": {"claimName": claim}}]}})
+}
+
+fn ephemeral(pod: &str, volume: &str) -> Value {
+    json!({"metadata": {"name": pod}, "spec": {"volumes": [{"name": volume, "ephemeral": {}}]}})
+}
+
+/// What the last look did not see is told, whether or not the claim is protected from it.
+#[rstest]
+#[case::nobody(json!([]), "Met", "Pending")]
+#[case::a_pod_of_another_claim(json!([user("other", "w-late-2")]), "Met", "Pending")]
+#[case::a_pod(json!([user("other", "x"), user("p", "w-late")]), "pod p", "pod p")]
+#[case::an_ephemeral_volume(json!([ephemeral("w", "late")]), "pod w", "pod w")]
+fn a_need_that_comes_while_a_claim_is_deleted_is_told(
+    #[case] pods: Value,
+    #[case] when_gone: &str,
+    #[case] when_ending: &str,
+) {
+    let condition = Condition::Deleted {
+        claim: Target::new(Kind::Claim, key("w-late"), "u"),
+    };
+    let stand = |claim: Value| {
+        let claim = (Read::Object(Kind::Claim, key("w-late")), claim);
+        let namespace = build::NS.to_owned();
+        let pods = (Read::Pods { namespace }, pods.clone());
+        format!("{:?}", judged(&condition, &[claim, pods]))
+    };
+    let ending = json!({"metadata": {"uid": "u", "deletionTimestamp": minutes_ago(1),
+        "finalizers": ["kubernetes.io/pvc-protection"]}});
+    let (gone, ending) = (stand(Value::Null), stand(ending));
+    assert!(gone.contains(when_gone), "{gone}");
+    assert!(ending.contains(when_ending), "{ending}");
+    let another = stand(json!({"metadata": {"uid": "another"}}));
+    assert!(
+        another.contains("Failed") && another.contains("kept"),
+        "{another}"
+    );
+}
+
 #[rstest]
 #[case(json!({}), 0, "waiting for the snapshot controller")]
 #[case(json!({}), 2, "no controller answers")]

@@ -59,6 +59,13 @@ pub(crate) async fn stages_at(rule: &str, replicas: i64, speed: f64) -> Vec<Stag
     vec![stage]
 }
 
+/// Only the simulated cluster, with what is in it from the beginning.
+pub(crate) async fn simulated_stage(namespace: &str) -> Stage {
+    let mut stage = simulated(1.0).await;
+    namespace.clone_into(&mut stage.namespace);
+    stage
+}
+
 /// Only the real cluster, for faults that only it has.
 pub(crate) async fn real_stage(rule: &str, replicas: i64) -> Option<Stage> {
     let Some(mut stage) = real().await else {

@@ -22,11 +22,14 @@ pub(super) fn absent(seen: &Observed, kind: Kind, key: &ObjectKey) -> Standing {
     }
 }
 
+/// A pod that came after the last look is told of also when the claim is gone: pods that are not
+/// scheduled yet do not protect it, and a set makes an empty one in its place.
 pub(super) fn deleted(seen: &Observed, claim: &Target) -> Standing {
     let stands = gone(seen, claim);
-    if !matches!(stands, Standing::Pending { .. }) {
+    if matches!(stands, Standing::Failed { .. }) {
         return stands;
     }
+    let kept = "nothing is lost: the volume and a snapshot are kept";
     let namespace = claim.key.namespace.to_string();
     let pods = seen.values.get(&Read::Pods { namespace });
     let user = pods
@@ -41,7 +44,14 @@ pub(super) fn deleted(seen: &Observed, claim: &Target) -> Standing {
                 "pod {pod} began to use claim {} while it was being deleted",
                 claim.key
             ),
-            "nothing is lost: the volume and a snapshot are kept; end that pod, then undo this job",
+            format!("{kept}; scale its set down or end that pod, then undo this job"),
+        ),
+        None if matches!(look(seen, claim), Look::Another) => failed(
+            format!(
+                "a new claim {} was made while the old one was deleted",
+                claim.key
+            ),
+            format!("{kept}; free the name, then undo this job"),
         ),
         None => stands,
     }
