@@ -139,6 +139,12 @@ async fn what_a_deleted_set_left_is_deleted_and_undo_brings_back_every_byte() {
         let dry = ["orphans", CLAIM, "--delete", "--dry-run"];
         let (code, out, err) = stage.wsdash(&dry).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
+        for says in [
+            "server: delete-workspace-ide-0 would be accepted",
+            "deletionPolicy Delete",
+        ] {
+            assert!(out.contains(says), "{}: {out}", stage.name);
+        }
         assert_eq!(stage.items(&stage.snapshots()).await, Vec::<Value>::new());
 
         let (code, out, err) = stage.wsdash(&["orphans", "--delete", "--yes"]).await;

@@ -11,6 +11,7 @@ use super::refusal::{Refusal, RefusalKind};
 use super::request::{ActionName, Request};
 use super::right::{self, Right};
 use super::seen::Seen;
+use super::snapshot;
 use crate::domain::findings::human_duration;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::ownership::{self, Class, Hints, Verdict};
@@ -100,6 +101,19 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, key: &ObjectKey) -> Result<(), Refusal>
     let home = seen.inventory.workspaces_of_claim(key);
     let workspace = home.first().map_or(&*key.name, |home| &*home.name);
     let (snapshot, steps) = keep::safety_snapshot(seen, &held, workspace, "clean")?;
+    if let Some(class) = snapshot::class(seen, claim)?
+        && let Some(class) = seen
+            .inventory
+            .snapshot_classes
+            .get(&ObjectKey::new("", class))
+        && class.delete
+    {
+        plan.notes.push(format!(
+            "{}: whoever deletes snapshot {} or its namespace deletes its data (deletionPolicy \
+             Delete of class {}); the volume is kept all the same",
+            key.name, snapshot.name, class.meta.key.name
+        ));
+    }
     plan.steps.extend(steps);
     plan.steps.push(keep::keep(seen, &held));
     plan.steps.push(look(seen, &held, &snapshot, verdict.class));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use super::look::{self, Fresh};
 use super::walk::Walk;
 use super::{Caller, Clock};
 use crate::action::journal::{End, Entry, Job, Record};
-use crate::action::plan::{Do, Place, Plan, RunId, Step};
+use crate::action::plan::{Do, Place, Plan, RunId, Source, Step};
 use crate::action::refusal::{Refusal, RefusalKind};
 use crate::action::request::{ActionName, Request};
 use crate::action::seen::{Seen, Settings};
@@ -204,7 +205,10 @@ impl Performer {
     /// Has the server judge every call that can be told now; changes nothing.
     pub async fn dry_run(&self, plan: &Plan) -> Vec<Tried> {
         let mut tried = Vec::new();
-        let likely = plan.likely();
+        let mut likely = plan.likely();
+        if plan.action == ActionName::Orphans {
+            likely.extend(self.versions(plan).await);
+        }
         for step in &plan.steps {
             let step = &step.filled(&likely);
             let Do::Call { call, .. } = &step.what else {
@@ -229,6 +233,14 @@ impl Performer {
                     }
                     Err(fault) => Some(Err(fault)),
                 }
+                    // it was touched since; the last look reads it anew
+                    Err(fault)
+                        if plan.action == ActionName::Orphans
+                            && matches!(call, Call::Delete { .. })
+                            && fault.kind == FaultKind::Conflict =>
+                    {
+                        None
+                    }
             } else {
                 None
             };
@@ -249,6 +261,23 @@ impl Performer {
         cancel: CancellationToken,
     ) -> Result<Job> {
         self.is_here(&plan)?;
+    /// The versions that later looks will capture, as they are now.
+    async fn versions(&self, plan: &Plan) -> Vec<(String, String)> {
+        let mut versions = Vec::new();
+        for capture in plan.steps.iter().flat_map(|step| &step.captures) {
+            let Source::Object { kind, key, pointer } = &capture.from else {
+                continue;
+            };
+            // what cannot be read now is told when it comes to it
+            if let Ok(Some(object)) = self.caller.get(*kind, key).await
+                && let Some(value) = object.pointer(pointer).and_then(Value::as_str)
+            {
+                versions.push((capture.name.clone(), value.to_owned()));
+            }
+        }
+        versions
+    }
+
         // an undo owns the journal of what it takes back: its process is surely dead
         let undone = match &plan.request {
             Request::Undo { job } => Some(self.folder.open(&RunId(job.clone()))?),
