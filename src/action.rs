@@ -9,6 +9,7 @@
 //! later step needs of an earlier one is a captured value (`${name}`), kept in the journal; the
 //! steps that take a step back lie beside it ([`Step::undo`]).
 
+pub mod autoscaler;
 pub mod call;
 pub mod condition;
 pub mod delete_claims;

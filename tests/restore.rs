@@ -315,6 +315,27 @@ async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss()
 }
 
 #[tokio::test]
+async fn a_set_that_is_scaled_by_itself_is_not_swapped() {
+    for stage in stages("rhpa", 1).await {
+        spoilt(&stage, "ide-0").await;
+        let scaler = json!({"metadata": {"name": "keda-hpa-ide"}, "spec": {"maxReplicas": 3,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ide"},
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu",
+                "target": {"type": "Utilization", "averageUtilization": 50}}}]}});
+        let path = stage.path("/apis/autoscaling/v2", "horizontalpodautoscalers");
+        let (code, body) = stage.call("POST", &path, &scaler).await;
+        assert_eq!(code, 201, "{body}");
+        stage.forget_journals();
+        let (code, out, err) = stage.wsdash(&IN_PLACE).await;
+        assert_eq!(code, 1, "{}: {out}{err}", stage.name);
+        let says = "is scaled by autoscaler keda-hpa-ide";
+        assert!(err.contains(says), "{}: {err}", stage.name);
+        assert_eq!(stage.journal(), Vec::<Value>::new());
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
 async fn it_is_done_under_exactly_its_role_and_under_no_less() {
     for stage in stages("rrole", 1).await {
         let before = spoilt(&stage, "ide-0").await;

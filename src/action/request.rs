@@ -151,6 +151,14 @@ impl Request {
         }
     }
 
+    /// Whether planning asks who scales the set.
+    pub const fn asks_for_autoscalers(&self) -> bool {
+        matches!(
+            self,
+            Self::Template { .. } | Self::Restore { in_place: true, .. }
+        )
+    }
+
     /// Kinds of which planning needs the whole objects: few and small.
     pub fn whole_kinds(&self) -> Vec<Kind> {
         match self {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 pub use point::{Point, points};
 
+use super::autoscaler;
 use super::call::{Call, Probe, Propagation, Target};
 use super::condition::Condition;
 use super::keep::{self, SOON};
@@ -340,6 +341,7 @@ pub fn rights_beside(namespace: &str) -> Vec<Right> {
 /// The rights of a restore in place: those of one beside it, and those of the swap.
 pub fn rights(namespace: &str) -> Vec<Right> {
     let mut rights = rights_beside(namespace);
+    rights.push(autoscaler::right(namespace));
     rights.push(Right::on("list", Kind::Attachment, namespace));
     rights.push(Right::on("create", Kind::Snapshot, namespace));
     rights.push(Right::on("delete", Kind::Claim, namespace));

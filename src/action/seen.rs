@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::autoscaler::Autoscalers;
 use super::plan::{Place, RunId};
 use super::refusal::{Refusal, RefusalKind};
 use crate::domain::inventory::Inventory;
@@ -25,6 +26,8 @@ pub struct Seen<'a> {
     /// Whole objects, read at most-recent: resourceVersions, labels, manifests to keep. Empty
     /// in a preview from rows; calls then carry uids but no resourceVersion.
     pub objects: &'a Objects,
+    /// Read for what scales a set or takes it away.
+    pub autoscalers: &'a Autoscalers,
     /// How often claims were seen as such that nothing needs.
     pub sightings: &'a Sightings,
     pub place: &'a Place,

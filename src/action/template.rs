@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::autoscaler;
 use super::call::{Probe, Target};
 use super::condition::Condition;
 use super::guard::Guard;
@@ -80,6 +81,17 @@ pub fn plan(seen: &Seen<'_>, key: &ObjectKey, source_fixed: bool) -> Result<Plan
         "`wsdash undo {}` makes the set anew with the template of {} as it was",
         seen.run, first.name
     ));
+    match seen.autoscalers.of_set(key) {
+        Ok(None) => {}
+        Ok(Some(one)) => plan.notes.push(format!(
+            "autoscaler {} finds no set {} meanwhile",
+            one.key.name, key.name
+        )),
+        Err(autoscaler::Unknown) => plan.notes.push(format!(
+            "whether an autoscaler scales set {} is not known",
+            key.name
+        )),
+    }
     plan.typed_name = Some(key.name.to_string());
     plan.locks = vec![key.clone()];
     plan.rights = rights(&plan.place.namespace);
@@ -238,5 +250,6 @@ pub fn rights(namespace: &str) -> Vec<Right> {
     for verb in ["get", "create", "delete"] {
         rights.push(Right::on(verb, Kind::Set, namespace));
     }
+    rights.push(autoscaler::right(namespace));
     rights
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use super::autoscaler::Autoscalers;
 use super::journal::{self, Entry, Progress, StepResult};
 use super::plan::{Capture, Do, Place};
 use super::request::Growth;
@@ -29,6 +30,7 @@ struct Desk {
     settings: Settings,
     objects: Objects,
     sightings: Sightings,
+    autoscalers: Autoscalers,
     place: Place,
     run: RunId,
 }
@@ -42,6 +44,7 @@ impl Desk {
             settings: Settings::default(),
             objects: Objects::default(),
             sightings: Sightings::default(),
+            autoscalers: Autoscalers::Known(Vec::new()),
             place: Place {
                 context: "lab".into(),
                 server: "https://lab".into(),
@@ -68,6 +71,7 @@ impl Desk {
             settings: &self.settings,
             objects: &self.objects,
             sightings: &self.sightings,
+            autoscalers: &self.autoscalers,
             place: &self.place,
             run: &self.run,
             by: "ann@desk",

@@ -164,11 +164,11 @@ impl<'a, 'b> Swap<'a, 'b> {
         match &self.block {
             Block::None => {}
             Block::Shorter(set) => plan.notes.push(format!(
-                "set {} has one replica less meanwhile; an autoscaler of it must be paused",
+                "set {} has one replica less meanwhile",
                 set.meta.key.name
             )),
             Block::Later(set) => plan.notes.push(format!(
-                "set {} begins one ordinal later meanwhile; an autoscaler of it must be paused",
+                "set {} begins one ordinal later meanwhile",
                 set.meta.key.name
             )),
             Block::Away(set, _) => plan.notes.push(format!(
@@ -179,6 +179,12 @@ impl<'a, 'b> Swap<'a, 'b> {
         }
         if let Block::Shorter(set) | Block::Later(set) | Block::Away(set, _) = &self.block {
             plan.locks.push(set.meta.key.clone());
+            if seen.autoscalers.of_set(&set.meta.key).is_err() {
+                plan.notes.push(format!(
+                    "whether an autoscaler scales set {} is not known; one must be paused",
+                    set.meta.key.name
+                ));
+            }
         }
     }
 
@@ -609,6 +615,13 @@ fn block<'a>(seen: &Seen<'a>, workspace: &'a Workspace) -> Result<Block<'a>, Ref
                 set.ready, set.replicas
             ),
             beside,
+        );
+    }
+    if let Ok(Some(one)) = seen.autoscalers.of_set(key) {
+        return no(
+            RefusalKind::Policy,
+            format!("set {key} is scaled by autoscaler {}", one.key.name),
+            "it would scale it back in the middle: take it away or pause it, or restore beside it",
         );
     }
     let range = set.ordinals();

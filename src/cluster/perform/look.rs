@@ -8,6 +8,7 @@ use kube::core::{ObjectList, Request, params::ListParams};
 use serde_json::{Value, json};
 
 use super::{Caller, path};
+use crate::action::autoscaler::Autoscalers;
 use crate::action::condition::{Condition, Measure, Observed, Read, Standing};
 use crate::action::seen::Objects;
 use crate::action::{Identity, Probe, RUN_LABEL, Target};
@@ -30,6 +31,20 @@ pub(super) struct Fresh {
     pub(super) objects: Objects,
     /// Read for what is asked about claims that nothing needs.
     pub(super) sightings: Sightings,
+    pub(super) autoscalers: Autoscalers,
+}
+
+/// Who scales the sets of a namespace; a missing right is an answer of its own.
+pub(super) async fn autoscalers(caller: &Caller, namespace: &str) -> Result<Autoscalers, Fault> {
+    let path = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers");
+    match caller.read(path, "listing horizontalpodautoscalers").await {
+        Ok(Some(list)) => Ok(list["items"]
+            .as_array()
+            .map_or(Autoscalers::Unknown, |items| Autoscalers::of(items))),
+        Ok(None) => Ok(Autoscalers::Unknown),
+        Err(fault) if fault.kind == FaultKind::Forbidden => Ok(Autoscalers::Unknown),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Lists `kinds` as rows and `whole` as they are, and reads single objects, those that `more` names from the lists included. A kind
@@ -101,6 +116,7 @@ pub(super) async fn look(
         inventory,
         objects,
         sightings: Sightings::default(),
+        autoscalers: Autoscalers::default(),
     })
 }
 

@@ -15,6 +15,7 @@ use super::lease::{Leases, NotHeld};
 use super::look::{self, Fresh};
 use super::walk::Walk;
 use super::{Caller, Clock};
+use crate::action::autoscaler::Autoscalers;
 use crate::action::journal::{End, Entry, Job, Record};
 use crate::action::plan::{Do, Place, Plan, RunId, Source, Step};
 use crate::action::refusal::{Refusal, RefusalKind};
@@ -113,10 +114,16 @@ impl Performer {
             (Request::Orphans { .. }, Some(figures)) => Box::new(figures().await),
             _ => Box::default(),
         };
+        let namespace = self.namespace_of(request, &jobs);
+        let autoscalers = if request.asks_for_autoscalers() {
+            look::autoscalers(&self.caller, &namespace).await?
+        } else {
+            Autoscalers::default()
+        };
         let mut fresh = look::look(
             &self.caller,
             &self.policy,
-            &self.namespace_of(request, &jobs),
+            &namespace,
             (&request.kinds(), &request.whole_kinds()),
             |inventory| request.objects(inventory, &jobs),
         )
@@ -124,6 +131,7 @@ impl Performer {
         if matches!(request, Request::Orphans { .. }) {
             fresh.sightings = sightings::read(&self.folder.sightings())?;
         }
+        fresh.autoscalers = autoscalers;
         let now = self.caller.now();
         let seen = self.seen(&fresh, &metrics, run, now);
         Ok(action::plan(&seen, request, &jobs)?)
@@ -165,6 +173,7 @@ impl Performer {
             settings: &self.settings,
             objects: &fresh.objects,
             sightings: &fresh.sightings,
+            autoscalers: &fresh.autoscalers,
             place: &self.place,
             run,
             by: &self.by,
@@ -224,6 +233,14 @@ impl Performer {
                     {
                         None
                     }
+                    // it was touched since; the last look reads it anew
+                    Err(fault)
+                        if plan.action == ActionName::Orphans
+                            && matches!(call, Call::Delete { .. })
+                            && fault.kind == FaultKind::Conflict =>
+                    {
+                        None
+                    }
                     // an undo looks first, and leaves alone what never came to be
                     Err(fault)
                         if plan.action == ActionName::Undo
@@ -233,14 +250,6 @@ impl Performer {
                     }
                     Err(fault) => Some(Err(fault)),
                 }
-                    // it was touched since; the last look reads it anew
-                    Err(fault)
-                        if plan.action == ActionName::Orphans
-                            && matches!(call, Call::Delete { .. })
-                            && fault.kind == FaultKind::Conflict =>
-                    {
-                        None
-                    }
             } else {
                 None
             };
@@ -252,15 +261,6 @@ impl Performer {
         tried
     }
 
-    /// Carries out a confirmed plan. Answers the job as its journal tells it, however it ended;
-    /// an error means that nothing was done, or that the journal cannot be written.
-    pub async fn run(
-        &self,
-        plan: Plan,
-        progress: mpsc::Sender<Record>,
-        cancel: CancellationToken,
-    ) -> Result<Job> {
-        self.is_here(&plan)?;
     /// The versions that later looks will capture, as they are now.
     async fn versions(&self, plan: &Plan) -> Vec<(String, String)> {
         let mut versions = Vec::new();
@@ -278,6 +278,15 @@ impl Performer {
         versions
     }
 
+    /// Carries out a confirmed plan. Answers the job as its journal tells it, however it ended;
+    /// an error means that nothing was done, or that the journal cannot be written.
+    pub async fn run(
+        &self,
+        plan: Plan,
+        progress: mpsc::Sender<Record>,
+        cancel: CancellationToken,
+    ) -> Result<Job> {
+        self.is_here(&plan)?;
         // an undo owns the journal of what it takes back: its process is surely dead
         let undone = match &plan.request {
             Request::Undo { job } => Some(self.folder.open(&RunId(job.clone()))?),
