@@ -37,7 +37,7 @@ mod faults;
 mod history;
 mod http;
 mod object;
-mod patch;
+pub(crate) mod patch;
 mod prom;
 mod resource;
 mod sandbox;

@@ -160,7 +160,10 @@ pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), String> {
                 add(target, path, value)?;
             }
             "test" => {
-                if target.pointer(path) != Some(&value) {
+                // what is absent is null, as the server's own library has it
+                let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+                let none = target.pointer(parent).map(|_| &Value::Null);
+                if target.pointer(path).or(none) != Some(&value) {
                     return Err(format!("testing path {path} value failed"));
                 }
             }
@@ -257,5 +260,9 @@ mod tests {
         json(&mut o, &patch).unwrap();
         assert_eq!(o["l"], json!([1, 2, 3]));
         assert!(json(&mut o, &json!([{"op": "test", "path": "/l/0", "value": 9}])).is_err());
+        let is_none = |path: &str| json!([{"op": "test", "path": path, "value": null}]);
+        assert_eq!(json(&mut o, &is_none("/metadata/labels")), Ok(()));
+        assert!(json(&mut o, &is_none("/metadata/annotations")).is_err());
+        assert!(json(&mut o, &is_none("/metadata/labels/a")).is_err());
     }
 }
