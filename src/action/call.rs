@@ -212,6 +212,13 @@ pub enum Probe {
         pointer: String,
         value: Value,
     },
+    /// The field has any other value by now, or the object is gone. For what takes back only what
+    /// is still its own.
+    Lacks {
+        target: Target,
+        pointer: String,
+        value: Value,
+    },
     /// An object of this name, whoever made it, has this value; one with another is foreign.
     Stands {
         kind: Kind,
@@ -227,6 +234,18 @@ impl Call {
     /// Whether the server's dry run can judge it.
     pub const fn can_be_tried(&self) -> bool {
         !matches!(self, Self::Exec { .. })
+    }
+
+    /// Whether it asks for the state that it changes: the server calls it invalid (422) when the
+    /// object is in another.
+    pub const fn has_tests(&self) -> bool {
+        matches!(
+            self,
+            Self::Patch {
+                patch_type: PatchType::Json,
+                ..
+            }
+        )
     }
 
     /// The object that it is about; of a `Create` the one that will be.

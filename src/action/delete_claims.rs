@@ -115,7 +115,7 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, key: &ObjectKey) -> Result<(), Refusal>
         ));
     }
     plan.steps.extend(steps);
-    plan.steps.push(keep::keep(seen, &held));
+    keep::keep(seen, plan, &held);
     plan.steps.push(look(seen, &held, &snapshot, verdict.class));
     let version = format!("${{rv-{}}}", held.name());
     plan.steps.push(keep::delete(&held, Some(version)));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::call::{Call, PatchType, Probe, Propagation, Target};
 use super::condition::Condition;
 use super::guard::Guard;
-use super::plan::{Capture, Do, Step};
+use super::plan::{Capture, Do, Plan, RunId, Step};
 use super::refusal::{Refusal, RefusalKind};
 use super::seen::Seen;
 use super::snapshot;
@@ -24,6 +24,13 @@ pub(super) const SOON: u32 = 180;
 
 /// JSON pointer of the annotation that names the run which keeps a volume.
 pub(super) const KEPT_POINTER: &str = "/metadata/annotations/wsdash.dev~1kept-by";
+/// What is written on a kept volume: the run, the policy before, until when, and who.
+const MARKS: [&str; 4] = [
+    KEPT_ANNOTATION,
+    RECLAIM_ANNOTATION,
+    PURGE_ANNOTATION,
+    BY_ANNOTATION,
+];
 /// Finalizer of a claim that a snapshot is being cut from.
 pub(super) const SOURCE_FINALIZER: &str = "snapshot.storage.kubernetes.io/pvc-as-source-protection";
 /// What binding leaves behind on a claim, and what must not be on one that is bound anew.
@@ -150,11 +157,16 @@ pub(super) fn seconds(duration: SignedDuration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// Keeps a volume whatever becomes of its claim, and writes down who keeps it until when.
-/// Taken back once a claim has it again.
-pub(super) fn keep(seen: &Seen<'_>, held: &Held<'_>) -> Step {
+/// Keeps a volume whatever becomes of its claim, and writes down who keeps it until when. Only the
+/// bound volume of this very claim. A mark that another run left is taken over, with the policy
+/// from before that run, and taken back once a claim has the volume again.
+pub(super) fn keep(seen: &Seen<'_>, plan: &mut Plan, held: &Held<'_>) {
     let name = &held.volume.meta.key.name;
-    let before = held.volume.reclaim.to_string();
+    let policy = held.volume.reclaim.to_string();
+    let marks = &held.disk["metadata"]["annotations"];
+    let other = marks[KEPT_ANNOTATION].as_str();
+    let before = marks[RECLAIM_ANNOTATION].as_str();
+    let before = other.and(before).unwrap_or(&policy);
     // counted from the run, not from now: a plan that is made anew must come out the same
     let until = seen
         .run
@@ -163,17 +175,32 @@ pub(super) fn keep(seen: &Seen<'_>, held: &Held<'_>) -> Step {
         .checked_add(seen.settings.orphans.keep);
     let until = until.map_or_else(|_| String::new(), |until| until.to_string());
     let run = seen.run.to_string();
-    Step::call(
+    let mut patch = vec![
+        json!({"op": "test", "path": "/spec/claimRef/uid", "value": held.claim.meta.uid.to_string()}),
+        is_bound(),
+    ];
+    if !marks.is_object() {
+        patch.push(json!({"op": "test", "path": "/metadata/annotations", "value": null}));
+        patch.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+    }
+    patch.push(json!({"op": "test", "path": KEPT_POINTER, "value": other}));
+    if let Some(other) = other {
+        plan.notes.push(format!(
+            "volume {name} is kept by job {other} already: this job takes it over, and must be \
+             undone before that one can be"
+        ));
+    }
+    for (mark, value) in MARKS.into_iter().zip([&run, before, &until, seen.by]) {
+        patch.push(json!({"op": "add", "path": pointer(mark), "value": value}));
+    }
+    patch.push(policy_of("Retain"));
+    let step = Step::call(
         format!("keep-{}", held.name()),
         format!("keep volume {name} (reclaim policy Retain, before {before})"),
         Call::Patch {
             target: held.disk_target(),
-            patch_type: PatchType::Merge,
-            patch: json!({
-                "metadata": {"annotations": {
-                    RECLAIM_ANNOTATION: before, KEPT_ANNOTATION: run, PURGE_ANNOTATION: until,
-                    BY_ANNOTATION: seen.by}},
-                "spec": {"persistentVolumeReclaimPolicy": "Retain"}}),
+            patch_type: PatchType::Json,
+            patch: Value::Array(patch),
             subresource: None,
         },
         Probe::Has {
@@ -181,16 +208,29 @@ pub(super) fn keep(seen: &Seen<'_>, held: &Held<'_>) -> Step {
             pointer: KEPT_POINTER.to_owned(),
             value: json!(run),
         },
-    )
-    .undone_by(release(
-        &format!("release-{}", held.name()),
-        held.disk_target(),
-        &before,
-    ))
+    );
+    let id = format!("release-{}", held.name());
+    let back = release(&id, held.disk_target(), seen.run, &policy, marks);
+    plan.steps.push(step.undone_by(back));
 }
 
-/// Puts the reclaim policy of a volume back and takes the marks off.
-pub(super) fn release(id: &str, volume: Target, policy: &str) -> Step {
+/// Puts the reclaim policy of a volume that `run` keeps back, and the marks as they were in
+/// `before`. One that another run keeps by now is that run's; one that no claim has is never let
+/// go: the policy would take its disk.
+pub(super) fn release(id: &str, volume: Target, run: &RunId, policy: &str, before: &Value) -> Step {
+    let mut patch = vec![json!({"op": "test", "path": KEPT_POINTER, "value": run.as_str()})];
+    if policy != "Retain" {
+        patch.push(is_bound());
+    }
+    for mark in MARKS {
+        let (path, value) = (pointer(mark), before[mark].as_str());
+        patch.push(json!({"op": "add", "path": path, "value": value.unwrap_or_default()}));
+        // what is not there cannot be removed: it was put there just now
+        if value.is_none() {
+            patch.push(json!({"op": "remove", "path": path}));
+        }
+    }
+    patch.push(policy_of(policy));
     Step::call(
         id,
         format!(
@@ -199,19 +239,35 @@ pub(super) fn release(id: &str, volume: Target, policy: &str) -> Step {
         ),
         Call::Patch {
             target: volume.clone(),
-            patch_type: PatchType::Merge,
-            patch: json!({
-                "metadata": {"annotations": {RECLAIM_ANNOTATION: null, KEPT_ANNOTATION: null,
-                    PURGE_ANNOTATION: null, BY_ANNOTATION: null}},
-                "spec": {"persistentVolumeReclaimPolicy": policy}}),
+            patch_type: PatchType::Json,
+            patch: Value::Array(patch),
             subresource: None,
         },
-        Probe::Has {
+        Probe::Lacks {
             target: volume,
             pointer: KEPT_POINTER.to_owned(),
-            value: Value::Null,
+            value: json!(run.as_str()),
         },
     )
+}
+
+/// Whether a patch lets a volume go with its claim: it asks that a claim has it.
+pub(super) fn lets_go(patch: &Value) -> bool {
+    let operations = patch.as_array();
+    operations.is_some_and(|all| all.contains(&is_bound()))
+        && !operations.is_some_and(|all| all.contains(&policy_of("Retain")))
+}
+
+fn pointer(annotation: &str) -> String {
+    format!("/metadata/annotations/{}", annotation.replace('/', "~1"))
+}
+
+fn is_bound() -> Value {
+    json!({"op": "test", "path": "/status/phase", "value": "Bound"})
+}
+
+fn policy_of(policy: &str) -> Value {
+    json!({"op": "replace", "path": "/spec/persistentVolumeReclaimPolicy", "value": policy})
 }
 
 /// Deletes a claim whose volume is kept; taken back by binding the volume under the same name.

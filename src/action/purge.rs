@@ -150,7 +150,9 @@ fn disk(seen: &Seen<'_>, plan: &mut Plan, job: &Job, volume: &Volume) -> Result<
         plan.steps.push(super::keep::release(
             &format!("unmark-{}", key.name),
             target,
+            &job.plan.id,
             "Retain",
+            &Value::Null,
         ));
         return Ok(());
     }

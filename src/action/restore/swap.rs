@@ -128,7 +128,7 @@ impl<'a, 'b> Swap<'a, 'b> {
         }
         plan.steps.extend(waits);
         for held in &self.held {
-            plan.steps.push(keep::keep(seen, held));
+            keep::keep(seen, plan, held);
         }
         Ok(())
     }
@@ -511,7 +511,9 @@ fn let_go(seen: &Seen<'_>, piece: &Piece<'_>) -> Step {
     let mut step = keep::release(
         &format!("let-go-{name}"),
         disk.clone(),
+        seen.run,
         &piece.captured("pv-policy"),
+        &Value::Null,
     );
     step.undo = vec![hold(seen, piece, &disk, &format!("hold-again-{name}"))];
     step

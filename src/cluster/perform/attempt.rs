@@ -114,6 +114,13 @@ impl Attempt<'_> {
             },
             Class::Moved => Turn::Over(match look::probe(self.caller, self.probe).await {
                 Ok(Found::Yes(object)) => Called::Found(Answer::of(object, "it had happened")),
+                // the request itself is right: what it asks for is not so
+                _ if fault.kind == FaultKind::Invalid => {
+                    let (kind, key) = self.call.object();
+                    let why = format!("{} {key} is not as this step needs it", kind.object());
+                    let next = "look at it again and decide anew";
+                    Called::Ended(Ended::Conflict(Reason::new(why, next)))
+                }
                 _ => Called::Ended(Ended::Conflict(Reason::new(fault.sentence, fault.next))),
             }),
         }
@@ -123,6 +130,7 @@ impl Attempt<'_> {
 fn class_of(fault: &Fault, call: &Call) -> Class {
     match fault.kind {
         FaultKind::Conflict | FaultKind::NotFound | FaultKind::Gone => Class::Moved,
+        FaultKind::Invalid if call.has_tests() => Class::Moved,
         // of an eviction this is the budget's word, not the server's load
         FaultKind::TooManyRequests if matches!(call, Call::Evict { .. }) => Class::No,
         FaultKind::TooManyRequests

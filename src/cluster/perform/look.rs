@@ -328,6 +328,19 @@ pub(super) async fn probe(caller: &Caller, probe: &Probe) -> Result<Found, Fault
             }
             Some(_) => Found::No,
         },
+        Probe::Lacks {
+            target,
+            pointer,
+            value,
+        } => match caller.get(target.kind, &target.key).await? {
+            Some(object)
+                if is(&object, target)
+                    && object.pointer(pointer).unwrap_or(&Value::Null) == value =>
+            {
+                Found::No
+            }
+            other => Found::Yes(other.unwrap_or(Value::Null)),
+        },
     })
 }
 

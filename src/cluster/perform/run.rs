@@ -244,7 +244,10 @@ impl Performer {
                     // an undo looks first, and leaves alone what never came to be
                     Err(fault)
                         if plan.action == ActionName::Undo
-                            && matches!(fault.kind, FaultKind::NotFound | FaultKind::Conflict) =>
+                            && (matches!(
+                                fault.kind,
+                                FaultKind::NotFound | FaultKind::Conflict
+                            ) || fault.kind == FaultKind::Invalid && call.has_tests()) =>
                     {
                         None
                     }
