@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::delete_claims;
+use super::keep;
 use super::purge;
 use super::refusal::{Refusal, RefusalKind};
 use super::seen::Seen;
@@ -32,6 +33,14 @@ pub enum Guard {
     Kept {
         volume: String,
         uid: String,
+        run: String,
+    },
+    /// The claim (of this uid) can go: its volume is kept by that run and names it, and no pod uses
+    /// it.
+    Replaceable {
+        claim: ObjectKey,
+        uid: String,
+        volume: String,
         run: String,
     },
     /// No claim of this name exists, or only one on this volume, which is still there.
@@ -65,6 +74,12 @@ impl Guard {
             }
             Self::Undisturbed { pods } => are_undisturbed(seen, pods),
             Self::Kept { volume, uid, run } => purge::still_kept(seen, volume, uid, run),
+            Self::Replaceable {
+                claim,
+                uid,
+                volume,
+                run,
+            } => is_replaceable(seen, claim, uid, volume, run),
             Self::Rebind { claim, volume } => {
                 let disk = ObjectKey::new("", volume.as_str());
                 if seen.objects.get(Kind::Volume, &disk).is_none() {
@@ -121,6 +136,36 @@ fn are_same(seen: &Seen<'_>, objects: &[(Kind, ObjectKey, String)]) -> Result<()
         }
     }
     Ok(())
+}
+
+fn is_replaceable(
+    seen: &Seen<'_>,
+    claim: &ObjectKey,
+    uid: &str,
+    volume: &str,
+    run: &str,
+) -> Result<(), Refusal> {
+    seen.needs(&[Kind::Pod])?;
+    are_same(seen, &[(Kind::Claim, claim.clone(), uid.to_owned())])?;
+    let disk = ObjectKey::new("", volume);
+    let text = |pointer: &str| seen.objects.text(Kind::Volume, &disk, pointer);
+    let no = |why: &str| Err(changed(Kind::Volume, &disk, why));
+    if text("/spec/persistentVolumeReclaimPolicy") != Some("Retain")
+        || text(keep::KEPT_POINTER) != Some(run)
+    {
+        return no("it is not kept by this run any more");
+    }
+    if text("/spec/claimRef/uid") != Some(uid) {
+        return no("it names another claim");
+    }
+    match seen.inventory.pods_of_claim(claim).next() {
+        Some(pod) => Err(changed(
+            Kind::Claim,
+            claim,
+            &format!("pod {} uses it", pod.meta.key.name),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn are_undisturbed(seen: &Seen<'_>, pods: &[(ObjectKey, String, u32)]) -> Result<(), Refusal> {

@@ -369,7 +369,6 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, piece: &Piece<'_>, held: &Held<'_>) {
     let volume = ObjectKey::new("", piece.captured("pv"));
     let disk = Target::new(Kind::Volume, volume.clone(), piece.captured("pv-uid"));
     let side = side_target(piece);
-    let uid = held.claim.meta.uid.to_string();
     let steps = [
         Step::wait(
             format!("known-{name}"),
@@ -393,17 +392,7 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, piece: &Piece<'_>, held: &Held<'_>) {
             "/spec/persistentVolumeReclaimPolicy",
         )),
         hold(seen, piece, &disk, &format!("hold-{name}")),
-        Step::new(
-            format!("same-{name}"),
-            format!("look whether claim {name} is as it was"),
-            Do::Reread {
-                kinds: Vec::new(),
-                objects: vec![(Kind::Claim, key.clone())],
-                guard: Guard::Same {
-                    objects: vec![(Kind::Claim, key.clone(), uid)],
-                },
-            },
-        ),
+        replaceable(seen, held),
         keep::delete(held, None),
         super::gone(&format!("old-gone-{name}"), held.target()),
         remove(&format!("drop-side-{name}"), &side),
@@ -443,6 +432,26 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, piece: &Piece<'_>, held: &Held<'_>) {
         ),
     ];
     plan.steps.extend(steps);
+}
+
+/// The last look before the old claim goes: whether its volume outlives it.
+fn replaceable(seen: &Seen<'_>, held: &Held<'_>) -> Step {
+    let (name, key) = (held.name(), held.claim.meta.key.clone());
+    let volume = &held.volume.meta.key;
+    Step::new(
+        format!("same-{name}"),
+        format!("look whether claim {name} is as it was, its volume kept, and used by nobody"),
+        Do::Reread {
+            kinds: vec![Kind::Pod],
+            objects: vec![(Kind::Claim, key.clone()), (Kind::Volume, volume.clone())],
+            guard: Guard::Replaceable {
+                claim: key,
+                uid: held.claim.meta.uid.to_string(),
+                volume: volume.name.to_string(),
+                run: seen.run.to_string(),
+            },
+        },
+    )
 }
 
 /// The claim of the original name, on the restored volume.
