@@ -1,6 +1,7 @@
 //! What must still be true in the middle of a job, judged from a fresh look at the cluster.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::delete_claims;
 use super::keep;
@@ -43,6 +44,13 @@ pub enum Guard {
         volume: String,
         run: String,
     },
+    /// It is still the same object, and nobody asked anything else of it since.
+    Unchanged {
+        kind: Kind,
+        key: ObjectKey,
+        uid: String,
+        generation: i64,
+    },
     /// No claim of this name exists, or only one on this volume, which is still there.
     Rebind { claim: ObjectKey, volume: String },
     /// No object of this name exists, or only one that this run made.
@@ -80,6 +88,19 @@ impl Guard {
                 volume,
                 run,
             } => is_replaceable(seen, claim, uid, volume, run),
+            Self::Unchanged {
+                kind,
+                key,
+                uid,
+                generation,
+            } => {
+                are_same(seen, &[(*kind, key.clone(), uid.clone())])?;
+                let now = seen.objects.get(*kind, key);
+                if now.is_some_and(|now| now["metadata"]["generation"] == json!(generation)) {
+                    return Ok(());
+                }
+                Err(changed(*kind, key, "somebody changed it"))
+            }
             Self::Rebind { claim, volume } => {
                 let disk = ObjectKey::new("", volume.as_str());
                 if seen.objects.get(Kind::Volume, &disk).is_none() {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delete_claims;
 use super::journal::Job;
-use super::{purge, restore, template, verify};
+use super::{purge, restore, template, undo, verify};
 use crate::domain::inventory::Inventory;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::quantity::Quantity;
@@ -138,7 +138,7 @@ impl Request {
                 Kind::Attachment,
             ],
             Self::Resize { .. } | Self::Evict { .. } => vec![Kind::Set, Kind::Pod, Kind::Claim],
-            Self::Undo { .. } => Vec::new(),
+            Self::Undo { .. } => undo::kinds(),
             Self::Orphans { .. } => delete_claims::kinds(),
             Self::Purge { .. } => purge::kinds(),
             Self::Restore { in_place, .. } => {
@@ -206,10 +206,7 @@ impl Request {
             Self::Restore { workspace, .. } | Self::Verify { workspace, .. } => {
                 objects = restore::objects(inventory, workspace);
             }
-            Self::Undo { .. } => {
-                let subjects = jobs.iter().flat_map(|job| &job.plan.subjects);
-                objects.extend(subjects.map(|s| (s.kind, s.key.clone())));
-            }
+            Self::Undo { .. } => objects = undo::objects(inventory, jobs),
         }
         objects
     }

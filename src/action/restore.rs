@@ -322,6 +322,14 @@ fn gone(id: &str, target: Target) -> Step {
     Step::wait(id, title, Condition::Gone { target }, SOON)
 }
 
+/// See [`swap::around`].
+pub(super) fn around<'a>(
+    seen: &Seen<'a>,
+    workspace: &'a Workspace,
+) -> Result<[Vec<Step>; 2], Refusal> {
+    swap::around(seen, workspace)
+}
+
 /// The rights of a restore beside the workspace.
 pub fn rights_beside(namespace: &str) -> Vec<Right> {
     let mut rights = right::record(namespace);

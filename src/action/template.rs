@@ -116,6 +116,24 @@ fn can_be_away(seen: &Seen<'_>, set: &Set, source_fixed: bool) -> Result<(), Ref
             "change its source first, then use --source-fixed",
         );
     }
+    keeps_its_claims(seen, set)?;
+    if !set.is_settled() {
+        return no(
+            RefusalKind::State,
+            format!(
+                "set {key} is not settled: {} of {} are ready",
+                set.ready, set.replicas
+            ),
+            "let its rollout end first",
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a set whose claims would go with it.
+pub(super) fn keeps_its_claims(seen: &Seen<'_>, set: &Set) -> Result<(), Refusal> {
+    let key = &set.meta.key;
+    let no = |kind: RefusalKind, why: String, next: &str| Err(Refusal::new(kind, why, next));
     if set.when_deleted_delete {
         return no(
             RefusalKind::Unsupported,
@@ -132,16 +150,6 @@ fn can_be_away(seen: &Seen<'_>, set: &Set, source_fixed: bool) -> Result<(), Ref
             RefusalKind::State,
             format!("claim {} is owned by set {key}", claim.meta.key),
             "garbage collection would take it along: wait until no claim is owned by the set",
-        );
-    }
-    if !set.is_settled() {
-        return no(
-            RefusalKind::State,
-            format!(
-                "set {key} is not settled: {} of {} are ready",
-                set.ready, set.replicas
-            ),
-            "let its rollout end first",
         );
     }
     Ok(())
@@ -236,7 +244,7 @@ fn back(key: &ObjectKey, new: &Value, drifts: &[Drift]) -> Step {
         .undone_by(gone("is-away-again", standing))
 }
 
-fn gone(id: &str, set: Target) -> Step {
+pub(super) fn gone(id: &str, set: Target) -> Step {
     let title = format!("wait until set {} is away", set.key.name);
     Step::wait(id, title, Condition::Gone { target: set }, SOON)
 }

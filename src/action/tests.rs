@@ -1,4 +1,5 @@
 mod persistence;
+mod undo;
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -64,7 +65,11 @@ impl Desk {
     }
 
     fn plan_of(&self, request: &Request, jobs: &[Job]) -> Result<Plan, Refusal> {
-        let seen = Seen {
+        plan(&self.seen(), request, jobs)
+    }
+
+    fn seen(&self) -> Seen<'_> {
+        Seen {
             inventory: &self.inventory,
             metrics: &self.metrics,
             policy: &self.policy,
@@ -77,8 +82,7 @@ impl Desk {
             by: "ann@desk",
             nonce: "5eed",
             now: now(),
-        };
-        plan(&seen, request, jobs)
+        }
     }
 
     fn refusal(&self, request: &Request) -> RefusalKind {

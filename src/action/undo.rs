@@ -1,4 +1,12 @@
 //! Taking a job back: the undo steps of whatever it did, or may have done, in reverse order.
+//!
+//! What a job left is not what is there now: whether its steps still fit is judged before the first
+//! call ([`order`]), steps about a set are those of the set as it is now ([`set`]), and what goes
+//! with it is told ([`words`]).
+
+mod order;
+mod set;
+mod words;
 
 use super::journal::{Job, Progress};
 use super::plan::{Plan, Step};
@@ -7,6 +15,48 @@ use super::request::{ActionName, Request};
 use super::right::{self, Right};
 use super::seen::Seen;
 use super::{Call, plan::Do};
+use crate::domain::inventory::Inventory;
+use crate::domain::key::{Kind, ObjectKey};
+
+/// What is looked at for it.
+pub fn kinds() -> Vec<Kind> {
+    vec![
+        Kind::Set,
+        Kind::Pod,
+        Kind::Claim,
+        Kind::Volume,
+        Kind::Snapshot,
+    ]
+}
+
+/// What must be read whole: all that the jobs were about, and all that their undo is about.
+pub fn objects(inventory: &Inventory, jobs: &[Job]) -> Vec<(Kind, ObjectKey)> {
+    let mut objects = Vec::new();
+    for job in jobs {
+        let subjects = job.plan.subjects.iter();
+        objects.extend(subjects.map(|subject| (subject.kind, subject.key.clone())));
+        for step in back(job) {
+            match &step.what {
+                Do::Call { call, .. } => objects.push(call.object()),
+                Do::Reread {
+                    objects: looked_at, ..
+                } => objects.extend(looked_at.iter().cloned()),
+                Do::Wait { .. } => {}
+            }
+        }
+        if let Some(workspace) = restored_in_place(job) {
+            objects.push((Kind::Pod, workspace.clone()));
+            let set = inventory.workspace(workspace).and_then(|w| w.set.as_ref());
+            let set = set.map(|set| crate::domain::inventory::beside(workspace, set));
+            objects.extend(set.map(|set| (Kind::Set, set)));
+        }
+    }
+    // what was never captured was never made
+    objects.retain(|(_, key)| !key.name.contains("${"));
+    objects.sort();
+    objects.dedup();
+    objects
+}
 
 /// Takes `job` back. Its steps may run whether or not what they take back happened: the performer
 /// looks first.
@@ -30,11 +80,7 @@ pub fn plan(seen: &Seen<'_>, job: &Job) -> Result<Plan, Refusal> {
         job: id.to_string(),
     };
     let mut plan = Plan::new(seen, ActionName::Undo, request);
-    let done = job.plan.steps.iter().zip(&job.steps).rev();
-    for (step, _) in done.filter(|(_, progress)| Progress::may_have_happened(progress)) {
-        plan.steps
-            .extend(step.undo.iter().map(|undo| undo.filled(&job.captured)));
-    }
+    plan.steps = back(job);
     if plan.steps.is_empty() {
         let why = match job.plan.action {
             ActionName::Resize => "a claim cannot become smaller",
@@ -54,8 +100,33 @@ pub fn plan(seen: &Seen<'_>, job: &Job) -> Result<Plan, Refusal> {
     plan.subjects.clone_from(&job.plan.subjects);
     plan.locks.clone_from(&job.plan.locks);
     job.plan.namespace().clone_into(&mut plan.place.namespace);
+    order::without_what_is_gone(seen, &mut plan);
+    order::check(seen, &plan, job)?;
+    set::fit(seen, &mut plan, job)?;
+    words::say(seen, &mut plan, job);
     plan.rights = rights(&plan);
     Ok(plan)
+}
+
+/// The recorded steps that take back what may have happened, the last first.
+fn back(job: &Job) -> Vec<Step> {
+    let done = job.plan.steps.iter().zip(&job.steps).rev();
+    done.filter(|(_, progress)| Progress::may_have_happened(progress))
+        .flat_map(|(step, _)| &step.undo)
+        .map(|undo| undo.filled(&job.captured))
+        .collect()
+}
+
+/// The workspace of a restore in place.
+const fn restored_in_place(job: &Job) -> Option<&ObjectKey> {
+    match &job.plan.request {
+        Request::Restore {
+            workspace,
+            in_place: true,
+            ..
+        } => Some(workspace),
+        _ => None,
+    }
 }
 
 /// The rights that the calls of an undo need.

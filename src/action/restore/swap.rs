@@ -12,6 +12,7 @@ use crate::action::keep::{self, Held, KEPT_POINTER, SOON};
 use crate::action::plan::{Capture, Do, Plan, Source, Step};
 use crate::action::recreate::{as_it_was, orphan, put};
 use crate::action::refusal::{Refusal, RefusalKind};
+use crate::action::request::{ActionName, Request};
 use crate::action::seen::Seen;
 use crate::action::session;
 use crate::action::snapshot;
@@ -343,6 +344,33 @@ impl<'a, 'b> Swap<'a, 'b> {
             );
         }
     }
+}
+
+/// The steps that stop a workspace as its set is now, and those that let it go on: for the way back
+/// of a swap, when its set is another than it was.
+pub(super) fn around<'a>(
+    seen: &Seen<'a>,
+    workspace: &'a Workspace,
+) -> Result<[Vec<Step>; 2], Refusal> {
+    let swap = Swap {
+        workspace,
+        pod: seen.inventory.pods.get(&workspace.key),
+        block: block(seen, workspace)?,
+        pieces: &[],
+        held: Vec::new(),
+    };
+    let steps = |add: &dyn Fn(&mut Plan)| {
+        let mut plan = Plan::new(seen, ActionName::Undo, Request::Undo { job: String::new() });
+        add(&mut plan);
+        for step in &mut plan.steps {
+            step.undo.clear();
+        }
+        plan.steps
+    };
+    Ok([
+        steps(&|plan| swap.stop(seen, plan)),
+        steps(&|plan| swap.go_on(seen, plan)),
+    ])
 }
 
 /// Reads the uid of what stands under a name, if anything does.
