@@ -100,6 +100,8 @@ pub struct Proposal {
     /// What the server said to each call of a dry run.
     pub rehearsal: Vec<String>,
     pub scroll: usize,
+    /// Of a job that is taken up again: how far each step came.
+    pub came: Option<Vec<&'static str>>,
 }
 
 /// Cancel has the focus first.
@@ -122,6 +124,16 @@ impl Proposal {
             choice: Choice::Cancel,
             rehearsal: Vec::new(),
             scroll: 0,
+            came: None,
+        }
+    }
+
+    /// Going on with a job.
+    pub fn resuming(row: &JobRow) -> Self {
+        let came = row.steps().map(|(word, ..)| word).collect();
+        Self {
+            came: Some(came),
+            ..Self::new(row.job.plan.clone(), Vec::new())
         }
     }
 
@@ -143,5 +155,13 @@ impl Proposal {
             (Choice::Perform, true) | (Choice::Cancel, false) => Choice::Copy,
             (Choice::Copy, true) | (Choice::DryRun, false) => Choice::Cancel,
         };
+        // steps that were taken cannot be tried
+        if self.came.is_some() && matches!(self.choice, Choice::DryRun) {
+            self.choice = if forward {
+                Choice::Perform
+            } else {
+                Choice::Cancel
+            };
+        }
     }
 }

@@ -385,6 +385,36 @@ fn a_plan_can_be_copied_as_commands_of_kubectl() {
 }
 
 #[test]
+fn going_on_with_a_job_is_asked_as_its_plan_was() {
+    use crate::action::journal::{Entry, Job, Record};
+    let mut model = model();
+    proposal(&mut model, Some("ide-1"));
+    let Some(Modal::Proposal(asked)) = model.modal.take() else {
+        panic!("no dialog");
+    };
+    let planned = Record {
+        at: model.now,
+        entry: Entry::Planned {
+            plan: Box::new(asked.plan),
+        },
+    };
+    let row = super::job::JobRow {
+        job: Job::replay(&[planned], false).unwrap(),
+        running: false,
+    };
+    update(&mut model, Msg::Jobs(vec![("evict-1".to_owned(), row)]));
+    assert_eq!(press(&mut model, "9 n"), [], "a dialog comes first");
+    // Cancel has the focus, there is no dry run, and the name must be typed
+    assert_eq!(press(&mut model, "tab enter"), []);
+    assert!(matches!(model.modal, Some(Modal::Proposal(_))), "it stays");
+    let effects = press(&mut model, "i d e - 1 enter");
+    assert!(
+        matches!(&effects[..], [Effect::Resume { run }] if run == "evict-1"),
+        "{effects:?}"
+    );
+}
+
+#[test]
 fn claims_are_looked_at_all_once_and_not_again_at_once() {
     let mut model = model();
     let seen = |effects: Vec<Effect>| match &effects[..] {

@@ -178,7 +178,12 @@ impl Painter<'_> {
     fn proposal(&self, frame: &mut Frame<'_>, proposal: &Proposal) -> (u16, usize) {
         let plan = &proposal.plan;
         let title = format!(
-            "{} · {} / {}",
+            "{}{} · {} / {}",
+            if proposal.came.is_some() {
+                "go on: "
+            } else {
+                ""
+            },
             plan.title,
             plan.place.context,
             plan.namespace()
@@ -202,8 +207,10 @@ impl Painter<'_> {
                 Role::Dim,
             );
         }
-        for (at, step) in (1..).zip(&plan.steps) {
-            say(&format!("{at:>2} {}", step.title), Role::Text);
+        for (at, step) in plan.steps.iter().enumerate() {
+            let came = proposal.came.as_ref().and_then(|came| came.get(at));
+            let came = came.map_or_else(String::new, |word| format!("{word:<8} "));
+            say(&format!("{:>2} {came}{}", at + 1, step.title), Role::Text);
         }
         for loss in &plan.losses {
             say(&format!("can be lost: {loss}"), Role::Bad);
@@ -253,6 +260,9 @@ impl Painter<'_> {
             (Choice::Perform, "Perform"),
             (Choice::Copy, "Copy kubectl"),
         ] {
+            if proposal.came.is_some() && choice == Choice::DryRun {
+                continue;
+            }
             let blocked = choice == Choice::Perform && proposal.obstacle().is_some();
             let style = if proposal.choice == choice {
                 self.look.selection()

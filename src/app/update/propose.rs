@@ -200,6 +200,7 @@ pub(super) fn press(model: &mut Model, mut proposal: Box<Proposal>, key: KeyEven
             }
             Choice::Perform => match proposal.obstacle() {
                 Some(why) => model.notify(Level::Warn, why),
+                None if proposal.came.is_some() => return go_on(model, &proposal.plan),
                 None => return perform(model, proposal.plan),
             },
         },
@@ -278,7 +279,7 @@ pub(super) fn may_quit(model: &mut Model) -> bool {
     false
 }
 
-/// Opens the jobs, and takes the one under the cursor up again.
+/// Asks whether to go on with the job under the cursor, as for anything else that changes something.
 pub(super) fn resume(model: &mut Model) -> Vec<Effect> {
     let Some(run) = job_of_selection(model) else {
         return Vec::new();
@@ -291,7 +292,13 @@ pub(super) fn resume(model: &mut Model) -> Vec<Effect> {
         model.notify(Level::Warn, text);
         return Vec::new();
     }
-    let plan = row.job.plan.clone();
+    model.modal = Some(Modal::Proposal(Box::new(Proposal::resuming(row))));
+    Vec::new()
+}
+
+fn go_on(model: &mut Model, plan: &crate::action::Plan) -> Vec<Effect> {
     model.notify(Level::Good, format!("{}: going on", plan.title));
-    vec![Effect::Resume { run }]
+    vec![Effect::Resume {
+        run: plan.id.to_string(),
+    }]
 }
