@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -53,7 +53,7 @@ mod world;
 pub use clock::Clock;
 pub use drill::{Harm, Verdict};
 pub use faults::{Behaviour, DriverCall};
-pub use scenario::{Drill, Scenario, list as scenarios};
+pub use scenario::{Drill, Name, Placed, Scenario, list as scenarios};
 
 /// How the world's own life is looked after at the least, in real time.
 const TICK: Duration = Duration::from_millis(500);
@@ -107,8 +107,7 @@ pub async fn start(options: Options) -> Result<Running> {
     let world = tokio::task::spawn_blocking(move || scenario::build::world(&scenario, begin, seed))
         .await
         .context("building the simulated world")??;
-    let judge = drill.clone().map(|d| drill::Judge::new(d, begin));
-    let shared = http::Shared::new(world, Clock::new(begin, options.speed), judge);
+    let shared = http::Shared::new(world, Clock::new(begin, options.speed));
     let mut tasks = Vec::new();
     let api = http::router(Arc::clone(&shared));
     let api = serve(&shared, api, options.port, &mut tasks).await?;
@@ -151,14 +150,6 @@ async fn live(shared: Arc<http::Shared>) {
     loop {
         let wait = {
             let world = shared.world();
-            if let Some(judge) = shared
-                .judge
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .as_mut()
-            {
-                judge.look(&world);
-            }
             world.next_due().map_or(TICK, |due| {
                 shared.clock.real(object::seconds_between(world.now, due))
             })
@@ -211,15 +202,20 @@ impl Running {
 
     /// How the drill goes, or went.
     pub fn verdict(&self) -> Option<Verdict> {
-        let world = self.shared.world();
-        let mut judge = self
-            .shared
-            .judge
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let judge = judge.as_mut()?;
-        judge.look(&world);
-        Some(judge.verdict(&world))
+        verdict(&self.shared)
+    }
+
+    /// Waits until the drill is mended or its time is up; for ever when there is none.
+    pub fn judged(&self) -> impl Future<Output = Verdict> + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            loop {
+                if let Some(verdict) = verdict(&shared).filter(|verdict| verdict.over) {
+                    return verdict;
+                }
+                tokio::time::sleep(TICK).await;
+            }
+        }
     }
 
     /// The state of the world at `at` or later, as one number; equal for equal runs.
@@ -245,6 +241,11 @@ impl Running {
             }
         }
     }
+}
+
+fn verdict(shared: &http::Shared) -> Option<Verdict> {
+    let world = shared.world();
+    Some(world.judge.as_ref()?.verdict(&world))
 }
 
 impl Drop for Running {

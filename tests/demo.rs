@@ -58,32 +58,46 @@ async fn one_seed_tells_one_story_and_another_seed_another() {
     assert_ne!(ends[0], ends[2]);
 }
 
-/// Nobody helps: the incident comes, the clock runs to its end, and the judge says so.
+/// Every drill, whether it ends by itself, and whether somebody does what it advises.
 #[rstest]
 #[case("disk-full", false)]
 #[case("inodes", false)]
 #[case("multi-attach", false)]
-#[case("resize-stuck", true)]
-#[case("snapshot-failing", true)]
+#[case("resize-stuck", false)]
+#[case("snapshot-failing", false)]
 #[case("backup-stale", false)]
 #[case("claim-deleted", false)]
 #[case("orphans", false)]
-#[case("crash-loop", true)]
-#[case("zone-empty", true)]
+#[case("crash-loop", false)]
+#[case("zone-empty", false)]
 #[case("brown-out", true)]
 #[case("token-expired", true)]
-#[case("image-pull", true)]
+#[case("image-pull", false)]
 #[case("quota", false)]
-#[case("pdb-blocks", true)]
+#[case("pdb-blocks", false)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drill_is_played_to_its_end_and_judged(#[case] name: &str, #[case] heals: bool) {
+async fn a_drill_is_passed_by_its_advice_and_by_nothing_else(
+    #[case] name: &str,
+    #[case] heals: bool,
+    #[values(false, true)] advised: bool,
+) {
+    if advised {
+        who_follows_the_advice_passes(name, heals).await;
+    } else {
+        who_does_nothing_does_not_pass(name, heals).await;
+    }
+}
+
+/// Nobody helps: the incident comes, the clock runs to its end, and the judge says so.
+async fn who_does_nothing_does_not_pass(name: &str, heals: bool) {
     let running = demo::start(options(name, 3000.0, 1)).await.unwrap();
     let minutes = running.drill().unwrap().minutes;
     simulated(&running, f64::from(minutes) * 60.0 + 1.0).await;
     let verdict = running.verdict().unwrap();
     assert!(verdict.over);
     assert_eq!(verdict.noticed_after, None, "nobody acted");
-    assert_eq!(verdict.mended_after.is_some(), heals, "{verdict:?}");
+    assert_eq!(verdict.passed(), heals, "{verdict:?}");
+    assert!(verdict.harm.is_empty(), "{verdict:?}");
     running.shutdown().await;
 }
 
@@ -134,16 +148,49 @@ async fn retain(running: &demo::Running, claim: &str) {
     send(running, (Method::PATCH, path, body)).await;
 }
 
+const SETS: &str = "/apis/apps/v1/namespaces/coditect-app/statefulsets";
+const SNAPSHOTS: &str = "/apis/snapshot.storage.k8s.io/v1/namespaces/coditect-app/volumesnapshots";
+
+fn snapshot_of(claim: &str) -> Call {
+    let source = json!({"persistentVolumeClaimName": claim});
+    let body = json!({"metadata": {"name": format!("now-{claim}")}, "spec": {"source": source}});
+    (Method::POST, SNAPSHOTS.to_owned(), body)
+}
+
+fn size(claim: &str, size: &str) -> Call {
+    let body = json!({"spec": {"resources": {"requests": {"storage": size}}}});
+    let path = format!("{APP}/persistentvolumeclaims/{claim}");
+    (Method::PATCH, path, body)
+}
+
+fn delete(path: String) -> Call {
+    (Method::DELETE, path, Value::Null)
+}
+
+/// Evicts a pod, within its budget.
+fn eviction(pod: &str) -> Call {
+    let body = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}});
+    (Method::POST, format!("{APP}/pods/{pod}/eviction"), body)
+}
+
+/// The set with one field of its container replaced.
+async fn template(running: &demo::Running, field: &str, value: Value) -> Call {
+    let path = format!("{SETS}/coditect-pro");
+    let mut set = send(running, (Method::GET, path.clone(), Value::Null)).await;
+    // Whatever its controller writes meanwhile.
+    set["metadata"]["resourceVersion"].take();
+    *set.pointer_mut(&format!("/spec/template/spec/containers/0/{field}"))
+        .unwrap() = value;
+    (Method::PUT, path, set)
+}
+
 /// Does what the drill's advice says.
 async fn follow_advice(running: &demo::Running, name: &str) {
     let claims = format!("{APP}/persistentvolumeclaims");
     let calls = match name {
-        "disk-full" | "inodes" => {
-            let ordinal = if name == "inodes" { 5 } else { 3 };
-            let size = json!({"spec": {"resources": {"requests": {"storage": "200Gi"}}}});
-            let path = format!("{claims}/workspace-coditect-pro-{ordinal}");
-            vec![(Method::PATCH, path, size)]
-        }
+        "disk-full" => vec![size("workspace-coditect-pro-3", "200Gi")],
+        "inodes" => vec![size("workspace-coditect-pro-5", "200Gi")],
+        "resize-stuck" => vec![size("workspace-coditect-pro-1", "120Gi")],
         "multi-attach" => {
             let path = format!("{APP}/pods/coditect-pro-2");
             let pod = send(running, (Method::GET, path, Value::Null)).await;
@@ -153,12 +200,22 @@ async fn follow_advice(running: &demo::Running, name: &str) {
             let body = json!({"spec": {"taints": [taint]}});
             vec![(Method::PATCH, format!("/api/v1/nodes/{node}"), body)]
         }
-        "backup-stale" => {
-            let source = json!({"persistentVolumeClaimName": "workspace-coditect-starter-12"});
-            let group = "/apis/snapshot.storage.k8s.io/v1/namespaces/coditect-app/volumesnapshots";
-            let body = json!({"metadata": {"name": "now"}, "spec": {"source": source}});
-            vec![(Method::POST, group.to_owned(), body)]
+        "snapshot-failing" => {
+            let failed = ["", "-again", "-third"]
+                .map(|end| delete(format!("{SNAPSHOTS}/nightly-workspace-coditect-pro-0{end}")));
+            let mut calls = failed.to_vec();
+            calls.push(snapshot_of("workspace-coditect-pro-0"));
+            calls
         }
+        "backup-stale" => ["workspace", "theia-config"]
+            .into_iter()
+            .flat_map(|template| {
+                let claim = format!("{template}-coditect-starter-12");
+                let label = json!({"metadata": {"labels": {"backup": "daily"}}});
+                let path = format!("{claims}/{claim}");
+                [snapshot_of(&claim), (Method::PATCH, path, label)]
+            })
+            .collect(),
         "claim-deleted" => {
             retain(running, &format!("{claims}/workspace-coditect-pro-4")).await;
             Vec::new()
@@ -169,14 +226,33 @@ async fn follow_advice(running: &demo::Running, name: &str) {
                 let path = claims.replace("coditect-app", "coditect");
                 let path = format!("{path}/workspace-terminal-pods-{ordinal}");
                 retain(running, &path).await;
-                calls.push((Method::DELETE, path, Value::Null));
+                calls.push(delete(path));
             }
             calls
+        }
+        "crash-loop" => {
+            let calm =
+                json!({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}});
+            let calm = (Method::PATCH, format!("{SETS}/coditect-pro"), calm);
+            send(running, calm).await;
+            let more = template(running, "resources/limits/memory", json!("8Gi")).await;
+            vec![more, delete(format!("{APP}/pods/coditect-pro-6"))]
+        }
+        "image-pull" => {
+            let image = json!("us-docker.pkg.dev/coditect/ide/theia:1.62.2");
+            vec![template(running, "image", image).await]
+        }
+        "zone-empty" => {
+            let labels = json!({"topology.kubernetes.io/zone": "us-central1-b"});
+            let node = json!({"metadata": {"name": "new", "labels": labels}});
+            vec![(Method::POST, "/api/v1/nodes".to_owned(), node)]
         }
         "quota" => {
             let body = json!({"spec": {"hard": {"requests.storage": "5000Gi"}}});
             vec![(Method::PATCH, format!("{APP}/resourcequotas/storage"), body)]
         }
+        "pdb-blocks" => vec![eviction("coditect-pro-9")],
+        "brown-out" | "token-expired" => Vec::new(),
         other => panic!("nobody knows what to do about {other}"),
     };
     for call in calls {
@@ -184,26 +260,266 @@ async fn follow_advice(running: &demo::Running, name: &str) {
     }
 }
 
-#[rstest]
-#[case("disk-full")]
-#[case("inodes")]
-#[case("multi-attach")]
-#[case("backup-stale")]
-#[case("claim-deleted")]
-#[case("orphans")]
-#[case("quota")]
-#[tokio::test(flavor = "multi_thread")]
-async fn who_follows_the_advice_passes(#[case] name: &str) {
-    let running = demo::start(options(name, 300.0, 1)).await.unwrap();
-    simulated(&running, 420.0).await;
+async fn who_follows_the_advice_passes(name: &str, heals: bool) {
+    let running = demo::start(options(name, 100.0, 1)).await.unwrap();
+    // The two that end by themselves are over sooner.
+    simulated(&running, if heals { 120.0 } else { 420.0 }).await;
     assert!(!running.verdict().unwrap().over, "there is trouble");
     follow_advice(&running, name).await;
-    simulated(&running, 1500.0).await;
+    let verdict = judged(&running).await;
+    assert!(verdict.passed(), "{verdict:?}");
+    // The session of a pod that crashes may be cut in a moment in which it runs.
+    let subject = verdict.subject.as_str();
+    let is_of_subject = |harm: &demo::Harm| {
+        matches!(harm, demo::Harm::SessionCut { namespace, pod, .. }
+            if format!("{namespace}/{pod}") == subject)
+    };
+    assert!(verdict.harm.iter().all(is_of_subject), "{verdict:?}");
+    if !heals {
+        assert!(verdict.noticed_after.unwrap() >= 420.0, "{verdict:?}");
+        assert!(verdict.noticed_after <= verdict.mended_after, "{verdict:?}");
+    }
+    running.shutdown().await;
+}
+
+/// Waits for the end of the drill.
+async fn judged(running: &demo::Running) -> demo::Verdict {
+    tokio::time::timeout(CEILING, running.judged())
+        .await
+        .expect("the drill comes to its end")
+}
+
+/// Half of what is advised is not enough.
+#[rstest]
+#[case::more_memory_but_too_little("crash-loop", "2Gi")]
+#[case::still_too_much("resize-stuck", "160Gi")]
+#[case::one_that_is_retried_too("snapshot-failing", "")]
+#[case::a_snapshot_but_no_label("backup-stale", "")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_mend_it_does_not_pass(#[case] name: &str, #[case] amount: &str) {
+    let running = demo::start(options(name, 300.0, 1)).await.unwrap();
+    simulated(&running, 420.0).await;
+    let calls = match name {
+        "crash-loop" => {
+            let more = template(&running, "resources/limits/memory", json!(amount)).await;
+            vec![more, delete(format!("{APP}/pods/coditect-pro-6"))]
+        }
+        "resize-stuck" => vec![size("workspace-coditect-pro-1", amount)],
+        "snapshot-failing" => vec![snapshot_of("workspace-coditect-pro-0")],
+        _ => vec![snapshot_of("workspace-coditect-starter-12")],
+    };
+    for call in calls {
+        send(&running, call).await;
+    }
+    let verdict = judged(&running).await;
+    assert_eq!(verdict.mended_after, None, "{verdict:?}");
+    assert!(!verdict.passed() && verdict.noticed_after.is_some());
+    running.shutdown().await;
+}
+
+/// What a player does, how many sessions it costs, and what else.
+#[rstest]
+#[case::delete_a_pod("delete", 1, "Pod coditect-app/coditect-pro-4")]
+#[case::evict_a_pod("evict", 1, "Pod coditect-app/coditect-pro-4")]
+#[case::scale_to_nothing("scale", 16, "")]
+#[case::delete_the_set("delete-set", 16, "")]
+#[case::delete_many("delete-many", 16, "Pod coditect-app/coditect-pro-4")]
+#[case::roll_them_all("roll", 16, "")]
+#[case::refused("refused", 0, "")]
+#[case::rehearsed("rehearsed", 0, "")]
+#[case::force("force", 1, "coditect-app/coditect-pro-3 was deleted without grace")]
+#[case::another_set("another-set", 0, "StatefulSet coditect-app/coditect-starter")]
+#[case::another_claim(
+    "another-claim",
+    0,
+    "PersistentVolumeClaim coditect-app/workspace-coditect-pro-4"
+)]
+#[case::another_node("another-node", 0, "Node gke-demo-pool-us-central1-b-0")]
+#[case::own_claim("own-claim", 0, "")]
+#[case::the_way_back(
+    "way-back",
+    0,
+    "the newest way back of coditect-app/workspace-coditect-pro-3"
+)]
+#[case::an_older_snapshot("older-snapshot", 0, "")]
+#[tokio::test(flavor = "multi_thread")]
+async fn harm_is_booked_where_a_player_does_it(
+    #[case] act: &str,
+    #[case] sessions: usize,
+    #[case] other: &str,
+) {
+    let running = demo::start(options("disk-full", 60.0, 1)).await.unwrap();
+    simulated(&running, 60.0).await;
+    harm(&running, act).await;
+    let costs_nothing = sessions == 0 && other.is_empty();
+    // A roll takes its time; what costs nothing is watched for a while.
+    let minutes = if costs_nothing { 5 } else { 20 };
+    let deadline = running.clock().now() + jiff::SignedDuration::from_mins(minutes);
+    let (mut is_late, mut is_as_expected) = (false, false);
+    let mut texts: Vec<String> = Vec::new();
+    while !is_late && (costs_nothing || !is_as_expected) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        is_late = running.clock().now() > deadline;
+        let harm = running.verdict().unwrap().harm;
+        texts = harm.iter().map(ToString::to_string).collect();
+        let cut = |h: &&demo::Harm| matches!(h, demo::Harm::SessionCut { .. });
+        is_as_expected = harm.iter().filter(cut).count() == sessions
+            && (other.is_empty() || texts.iter().any(|text| text.contains(other)));
+    }
+    assert!(
+        is_as_expected,
+        "{sessions} sessions and {other:?} expected: {texts:#?}"
+    );
+    assert!(!costs_nothing || texts.is_empty(), "{texts:#?}");
+    running.shutdown().await;
+}
+
+/// Paths of the snapshots of the workspace's first claim, the oldest first.
+async fn snapshots_by_age(running: &demo::Running) -> Vec<String> {
+    let all = send(running, (Method::GET, SNAPSHOTS.to_owned(), Value::Null)).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let source = |s: &Value| text(&s["spec"]["source"]["persistentVolumeClaimName"]);
+    let mut found: Vec<(String, String)> = (all["items"].as_array().unwrap().iter())
+        .filter(|s| source(s) == "workspace-coditect-pro-3")
+        .map(|s| {
+            (
+                text(&s["status"]["creationTime"]),
+                text(&s["metadata"]["name"]),
+            )
+        })
+        .collect();
+    found.sort();
+    assert!(found.len() > 1, "there are backups: {found:?}");
+    let paths = found.iter().map(|(_, name)| format!("{SNAPSHOTS}/{name}"));
+    paths.collect()
+}
+
+async fn harm(running: &demo::Running, act: &str) {
+    let pods = format!("{APP}/pods");
+    let set = format!("{SETS}/coditect-pro");
+    let note = json!({"metadata": {"annotations": {"note": "mine"}}});
+    let claim = |ordinal: u32| {
+        let path = format!("{APP}/persistentvolumeclaims/workspace-coditect-pro-{ordinal}");
+        (Method::PATCH, path, note.clone())
+    };
+    let call = match act {
+        "delete" => delete(format!("{pods}/coditect-pro-4")),
+        "evict" => eviction("coditect-pro-4"),
+        "scale" => (
+            Method::PATCH,
+            format!("{set}/scale"),
+            json!({"spec": {"replicas": 0}}),
+        ),
+        "delete-set" => delete(set),
+        "delete-many" => delete(format!("{pods}?labelSelector=app%3Dcoditect-pro")),
+        "roll" => {
+            template(
+                running,
+                "image",
+                json!("us-docker.pkg.dev/coditect/ide/theia:1.63.0"),
+            )
+            .await
+        }
+        "refused" => {
+            let body = json!({"preconditions": {"uid": "another"}});
+            let (_, path, _) = delete(format!("{pods}/coditect-pro-4"));
+            let url = format!("{}{path}", running.api_url());
+            let request = reqwest::Client::new().delete(url).body(body.to_string());
+            let answer = request
+                .header("content-type", "application/json")
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(answer.status().as_u16(), 409);
+            return;
+        }
+        "rehearsed" => delete(format!("{pods}/coditect-pro-4?dryRun=All")),
+        "force" => delete(format!("{pods}/coditect-pro-3?gracePeriodSeconds=0")),
+        "another-set" => (
+            Method::PATCH,
+            format!("{SETS}/coditect-starter"),
+            note.clone(),
+        ),
+        "another-claim" => claim(4),
+        "another-node" => {
+            let path = "/api/v1/nodes/gke-demo-pool-us-central1-b-0".to_owned();
+            (
+                Method::PATCH,
+                path,
+                json!({"spec": {"unschedulable": true}}),
+            )
+        }
+        "own-claim" => claim(3),
+        "way-back" => delete(snapshots_by_age(running).await.pop().unwrap()),
+        "older-snapshot" => delete(snapshots_by_age(running).await.remove(0)),
+        other => panic!("nobody knows how to {other}"),
+    };
+    send(running, call).await;
+}
+
+/// Before the trouble there is nothing to notice, and after the time nothing to mend.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_too_soon_or_too_late_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("short.toml");
+    let text = include_str!("../config/demo/pdb-blocks.toml")
+        .replace("minutes = 60", "minutes = 10")
+        .replace("at = 20", "at = 300");
+    std::fs::write(&file, text).unwrap();
+    let running = demo::start(options(file.to_str().unwrap(), 300.0, 1))
+        .await
+        .unwrap();
+    let note = json!({"metadata": {"annotations": {"note": "mine"}}});
+    let pod = format!("{APP}/pods/coditect-pro-9");
+    send(&running, (Method::PATCH, pod.clone(), note.clone())).await;
+    simulated(&running, 400.0).await;
+    assert_eq!(running.verdict().unwrap().noticed_after, None);
+    send(&running, (Method::PATCH, pod, note)).await;
     let verdict = running.verdict().unwrap();
-    assert!(verdict.passed() && verdict.over, "{verdict:?}");
-    assert!(verdict.noticed_after.unwrap() >= 420.0, "{verdict:?}");
+    assert!(verdict.noticed_after.unwrap() >= 400.0, "{verdict:?}");
+    assert!(judged(&running).await.mended_after.is_none());
+    send(&running, eviction("coditect-pro-9")).await;
+    simulated(&running, 900.0).await;
+    let late = running.verdict().unwrap();
+    assert_eq!(
+        (late.mended_after, late.passed()),
+        (None, false),
+        "{late:?}"
+    );
+    running.shutdown().await;
+}
+
+/// A shell in the pod mends it as well as any call.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_mends_by_exec_has_noticed() {
+    let running = demo::start(options("inodes", 60.0, 1)).await.unwrap();
+    simulated(&running, 240.0).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig");
+    std::fs::write(&file, running.kubeconfig()).unwrap();
+    let exec = tokio::process::Command::new(env!("CARGO_BIN_EXE_wsdash"))
+        .arg("--kubeconfig")
+        .arg(&file)
+        .args([
+            "exec",
+            "coditect-pro-5",
+            "--",
+            "rm",
+            "-rf",
+            "/workspace/.cache/builds",
+        ])
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        exec.status.success(),
+        "{}",
+        String::from_utf8_lossy(&exec.stderr)
+    );
+    let verdict = judged(&running).await;
+    assert!(verdict.passed(), "{verdict:?}");
     assert!(verdict.noticed_after <= verdict.mended_after, "{verdict:?}");
-    assert!(verdict.harm.is_empty(), "{verdict:?}");
+    assert!(verdict.noticed_after.is_some());
     running.shutdown().await;
 }
 
@@ -275,10 +591,9 @@ restart = true
 
 [[timeline]]
 at = 10
-do = "behave"
-pod = "coditect-app/coditect-pro-4"
-behaviour = { image-pull-fails = true }
-restart = true
+do = "rollout"
+set = "coditect-app/coditect-starter"
+image = "us-docker.pkg.dev/coditect/ide/theia:does-not-exist"
 "#;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,7 @@ pub(crate) fn run(world: &mut World, task: &Task) {
     match task {
         Task::Incident(number) => super::scenario::timeline::play(world, *number),
         Task::Backup(number) => super::scenario::backup::run(world, *number),
+        Task::Judge => super::drill::look(world),
         Task::Pulse => {
             let now = world.now;
             world.history.forget(now);

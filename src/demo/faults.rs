@@ -5,21 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::scenario::read;
+
 /// How the process of a workspace misbehaves.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Behaviour {
     /// Exits this long after each start.
     pub crash_after_seconds: Option<f64>,
-    /// With this code (137 and `OOMKilled` for memory).
+    /// It exits only while the memory limit of its container is below this.
+    #[serde(deserialize_with = "read::quantity_or_none")]
+    pub needs_memory: Option<String>,
+    /// It exits with this code (137 for memory).
     pub exit_code: i64,
+    /// It exits with this reason (`OOMKilled` for memory).
     pub reason: String,
     /// The last lines of its log.
     pub log: Vec<String>,
-    /// Never passes its readiness probe.
+    /// Hangs: fails its readiness probe until it is started anew.
     pub unready: bool,
-    /// The image cannot be pulled.
-    pub image_pull_fails: bool,
     /// Does not react to SIGTERM: dies only at the end of the grace.
     pub ignores_term: bool,
     /// Its volumes cannot be mounted, with this message.
@@ -41,7 +46,7 @@ pub(crate) struct ApiFault {
     pub(crate) cut_watches: bool,
     /// The token of the kubeconfig is no longer good.
     pub(crate) token_expired: bool,
-    /// Nothing is answered at all.
+    /// Everything is answered 503.
     pub(crate) down: bool,
 }
 
@@ -56,6 +61,22 @@ pub enum DriverCall {
     NodePublishVolume,
 }
 
+/// What `CreateSnapshot` answers while more than so many snapshots are being cut.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotError {
+    pub(crate) message: String,
+    pub(crate) above: usize,
+}
+
+/// What `ControllerExpandVolume` answers to sizes above this.
+#[derive(Clone, Debug)]
+pub(crate) struct ExpandError {
+    pub(crate) message: String,
+    /// It will never work (`InvalidArgument` and the like).
+    pub(crate) is_final: bool,
+    pub(crate) above: u64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) api: ApiFault,
@@ -67,12 +88,10 @@ pub(crate) struct Faults {
     pub(crate) no_metrics_api: bool,
     /// The snapshot controller does not run.
     pub(crate) snapshot_controller_down: bool,
-    /// The CSI driver answers `CreateSnapshot` with this error.
-    pub(crate) snapshot_error: Option<String>,
+    pub(crate) snapshot_error: Option<SnapshotError>,
     /// `CreateSnapshot` takes so many seconds longer.
     pub(crate) snapshot_delay: f64,
-    /// `ControllerExpandVolume` answers this error; the flag says it is final (`InvalidArgument` and the like).
-    pub(crate) expand_error: Option<(String, bool)>,
+    pub(crate) expand_error: Option<ExpandError>,
     /// `NodeExpandVolume` answers this error.
     pub(crate) node_expand_error: Option<String>,
     /// `CreateVolume` answers this error.
@@ -92,8 +111,16 @@ impl Faults {
     pub(crate) fn set_driver(&mut self, call: DriverCall, error: Option<String>) {
         match call {
             DriverCall::CreateVolume => self.provision_error = error,
-            DriverCall::CreateSnapshot => self.snapshot_error = error,
-            DriverCall::ControllerExpandVolume => self.expand_error = error.map(|e| (e, false)),
+            DriverCall::CreateSnapshot => {
+                self.snapshot_error = error.map(|message| SnapshotError { message, above: 0 });
+            }
+            DriverCall::ControllerExpandVolume => {
+                self.expand_error = error.map(|message| ExpandError {
+                    message,
+                    is_final: false,
+                    above: 0,
+                });
+            }
             DriverCall::NodeExpandVolume => self.node_expand_error = error,
             DriverCall::NodeStageVolume | DriverCall::NodePublishVolume => self.mount_error = error,
         }

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
-use super::drill::Judge;
+use super::drill;
 use super::failure::Failure;
 use super::prom;
-use super::world::World;
+use super::world::{Actor, World};
 
 mod access;
 mod discovery;
@@ -42,17 +42,15 @@ const BODY: usize = 3 * 1024 * 1024;
 pub(crate) struct Shared {
     world: Mutex<World>,
     pub(crate) clock: Clock,
-    pub(crate) judge: Mutex<Option<Judge>>,
     pub(crate) cancel: CancellationToken,
     requests: std::sync::atomic::AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(world: World, clock: Clock, judge: Option<Judge>) -> Arc<Self> {
+    pub(crate) fn new(world: World, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             world: Mutex::new(world),
             clock,
-            judge: Mutex::new(judge),
             cancel: CancellationToken::new(),
             requests: std::sync::atomic::AtomicU64::new(0),
         })
@@ -70,19 +68,6 @@ impl Shared {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.advance(at);
         world
-    }
-
-    /// Tells the judge of a drill that a client acted.
-    pub(crate) fn acted(&self, world: &World) {
-        if let Some(judge) = self
-            .judge
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-        {
-            judge.acted(world.now);
-            judge.look(world);
-        }
     }
 }
 
@@ -204,11 +189,19 @@ async fn trouble(shared: &Shared) -> Option<Response> {
         tokio::time::sleep(Duration::from_millis(fault.delay_millis)).await;
     }
     if fault.down || number < fault.error_share {
-        let mut failure = Failure::new(
-            503,
-            "ServiceUnavailable",
-            "the server is currently unable to handle the request",
-        );
+        let mut failure = if !fault.down && number < fault.error_share / 2.0 {
+            Failure::new(
+                429,
+                "TooManyRequests",
+                "the server has received too many requests and has asked us to try again later",
+            )
+        } else {
+            Failure::new(
+                503,
+                "ServiceUnavailable",
+                "the server is currently unable to handle the request",
+            )
+        };
         failure.retry_after = Some(1);
         return Some(fail(&failure));
     }
@@ -279,6 +272,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
 
 fn answer(shared: &Shared, call: &Call<'_>) -> Result<Reply, Failure> {
     let mut world = shared.world();
+    world.actor = Actor::Client;
     let result = if call.method == Method::GET && call.target.sub != "scale" {
         read::answer(&world, call)
     } else if !matches!(call.target.sub.as_str(), "" | "status") {
@@ -286,10 +280,11 @@ fn answer(shared: &Shared, call: &Call<'_>) -> Result<Reply, Failure> {
     } else {
         write::answer(&mut world, call)
     };
+    world.actor = Actor::Controller;
     if call.method != Method::GET && result.is_ok() && !call.dry_run() {
-        // What controllers do at once is done before the answer goes out, as nothing else could be seen by the client.
-        shared.acted(&world);
+        drill::acted(&mut world);
     }
+    // What controllers do at once is done before the answer goes out, as nothing else could be seen by the client.
     world.settle();
     result
 }

@@ -37,6 +37,17 @@ pub(crate) enum Task {
     Backup(usize),
     /// Housekeeping, every ten minutes.
     Pulse,
+    /// The judge of the drill looks.
+    Judge,
+}
+
+/// Who writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Actor {
+    #[default]
+    Controller,
+    Client,
+    Timeline,
 }
 
 #[derive(Debug)]
@@ -64,7 +75,11 @@ pub(crate) struct World {
     under_way: BTreeMap<String, Timestamp>,
     /// When an object is looked at again, whatever happens.
     retries: BTreeMap<Key, Timestamp>,
+    pub(crate) judge: Option<super::drill::Judge>,
     pub(crate) ledger: Vec<super::drill::Harm>,
+    pub(crate) actor: Actor,
+    /// Objects, by uid, whose last change was the timeline's: what their controllers make of it is its doing.
+    pub(crate) excused: BTreeSet<String>,
     changed: watch::Sender<u64>,
 }
 
@@ -100,7 +115,10 @@ impl World {
             counter: 0,
             under_way: BTreeMap::new(),
             retries: BTreeMap::new(),
+            judge: None,
             ledger: Vec::new(),
+            actor: Actor::Controller,
+            excused: BTreeSet::new(),
             changed: watch::Sender::new(0),
         }
     }
@@ -364,6 +382,7 @@ impl World {
         if options.dry_run {
             return Ok(!waits);
         }
+        super::drill::ending(self, key, &before, options);
         let earlier = before
             .int("metadata/deletionGracePeriodSeconds")
             .filter(|_| before.terminating());
@@ -451,6 +470,7 @@ impl World {
     }
 
     fn changed(&mut self, key: &Key, change: &Change) {
+        super::drill::written(self, key, change);
         controllers::route(self, key, change);
     }
 

@@ -12,7 +12,7 @@ use super::super::shell;
 use super::super::world::World;
 use super::{attach, bytes, is_finished, millis, probe};
 
-/// The back-off of a container that crashes: doubles from here to five minutes.
+/// The back-off of a container that crashes again: doubles from here to five minutes.
 const BACK_OFF: f64 = 10.0;
 const BACK_OFF_MOST: f64 = 300.0;
 /// A container that ran this long starts over with the shortest back-off.
@@ -176,7 +176,7 @@ fn volumes(world: &mut World, key: &Key, pod: &Object, node: &str) {
         sandbox.stage = Stage::Starting;
     }
     for container in names(pod) {
-        begin_pull(world, key, pod, &container, node);
+        begin_pull(world, pod, &container, node);
     }
     world.look_at(Kind::Pod, &key.namespace, &key.name);
 }
@@ -189,14 +189,14 @@ fn image(pod: &Object, container: &str) -> String {
         .unwrap_or_default()
 }
 
-fn begin_pull(world: &mut World, key: &Key, pod: &Object, container: &str, node: &str) {
+/// No registry has such an image.
+fn is_nowhere(image: &str) -> bool {
+    image.contains("does-not-exist")
+}
+
+fn begin_pull(world: &mut World, pod: &Object, container: &str, node: &str) {
     let image = image(pod, container);
-    if world
-        .faults
-        .behaviour(&key.namespace, &key.name)
-        .image_pull_fails
-        || image.contains("does-not-exist")
-    {
+    if is_nowhere(&image) {
         return;
     }
     let text = format!("Container image {image:?} already present on machine");
@@ -206,12 +206,7 @@ fn begin_pull(world: &mut World, key: &Key, pod: &Object, container: &str, node:
 fn start(world: &mut World, key: &Key, pod: &Object, node: &str) {
     for container in names(pod) {
         let image = image(pod, &container);
-        let fails = world
-            .faults
-            .behaviour(&key.namespace, &key.name)
-            .image_pull_fails
-            || image.contains("does-not-exist");
-        if fails {
+        if is_nowhere(&image) {
             pull_fails(world, key, pod, &container, &image);
             return;
         }
@@ -308,7 +303,15 @@ fn run(world: &mut World, key: &Key, pod: &Object, container: &str, node: &str) 
         &format!("Started container {container}"),
         ("kubelet", node),
     );
+    let place = format!("{}/{}", key.namespace, key.name);
+    if let Some(behaviour) = world.faults.behaviours.get_mut(&place) {
+        behaviour.unready = false;
+    }
     let behaviour = world.faults.behaviour(&key.namespace, &key.name);
+    let limit = bytes(spec.text("resources/limits/memory"));
+    let has_enough = |need: &String| limit == 0 || limit >= bytes(need);
+    let crash = (behaviour.crash_after_seconds)
+        .filter(|_| !behaviour.needs_memory.as_ref().is_some_and(has_enough));
     let outcome = shell::start(world, pod.uid(), &spec);
     let mut ends = outcome.ends.map(|(wait, code)| {
         (
@@ -318,7 +321,7 @@ fn run(world: &mut World, key: &Key, pod: &Object, container: &str, node: &str) 
         )
     });
     let mut log = outcome.lines;
-    if let Some(wait) = behaviour.crash_after_seconds {
+    if let Some(wait) = crash {
         let reason = if behaviour.reason.is_empty() {
             "Error"
         } else {
@@ -339,7 +342,7 @@ fn run(world: &mut World, key: &Key, pod: &Object, container: &str, node: &str) 
         c.ends = ends;
         c.back_off = None;
         (c.probes, c.succeeds, c.is_ready) = (0, false, false);
-        c.chatty = outcome.chatty && behaviour.crash_after_seconds.is_none();
+        c.chatty = outcome.chatty && crash.is_none();
         for line in log {
             c.say(now, &line);
         }
@@ -392,6 +395,15 @@ fn ready_delay(world: &World, pod: &Object) -> f64 {
     }
 }
 
+/// Seconds until a container that was restarted so many times is started again.
+fn back_off(times: i64) -> f64 {
+    if times == 0 {
+        return 1.0;
+    }
+    let doublings = i32::try_from(times - 1).unwrap_or(5).min(5);
+    (BACK_OFF * 2_f64.powi(doublings)).min(BACK_OFF_MOST)
+}
+
 /// Ends what ends by itself, starts again what may, and reports.
 fn supervise(world: &mut World, key: &Key, pod: &Object, node: &str) {
     let now = world.now;
@@ -417,9 +429,7 @@ fn supervise(world: &mut World, key: &Key, pod: &Object, node: &str) {
                 } else {
                     container.restarts
                 };
-                let wait = (BACK_OFF * 2_f64.powi(i32::try_from(times).unwrap_or(5).min(5)))
-                    .min(BACK_OFF_MOST);
-                let wait = if times == 0 { 1.0 } else { wait };
+                let wait = back_off(times);
                 let due = now + seconds(wait);
                 container.back_off = Some(due);
                 container.waiting = if times == 0 {
@@ -645,6 +655,19 @@ pub(crate) fn write_status(world: &mut World, key: &Key) {
             "Unhealthy",
             "Readiness probe failed: dial tcp: connect: connection refused",
             ("kubelet", pod.text("spec/nodeName")),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_crashing_container_waits_as_long_as_a_real_one() {
+        let waits: Vec<f64> = (0..8).map(super::back_off).collect();
+        assert_eq!(
+            waits,
+            [1.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0],
+            "kubelet: MaxContainerBackOff, doubled from 10 s"
         );
     }
 }

@@ -63,7 +63,23 @@ fn lost(world: &mut World, key: &Key, node: &Object) {
     }
 }
 
+/// What the kubelet of a machine that joins says of it, where the object does not say so yet.
+fn register(world: &mut World, key: &Key) {
+    world.update(key, |n| {
+        if let Some(zone) = n.label("topology.kubernetes.io/zone").map(str::to_owned) {
+            n.set_label("topology.gke.io/zone", &zone);
+        }
+        n.set_label("kubernetes.io/hostname", &key.name);
+        let room = json!({"cpu": "16", "memory": "64Gi", "pods": "110"});
+        n.put("status/allocatable", room.clone());
+        n.put("status/capacity", room);
+    });
+}
+
 fn back(world: &mut World, key: &Key, node: &Object) {
+    if node.at("status/allocatable").is_null() {
+        register(world, key);
+    }
     if node.condition_is("Ready", "True") {
         return;
     }

@@ -75,7 +75,11 @@ fn on_controller(world: &mut World, key: &Key, claim: &Object) {
     }
     let now = world.now;
     let name = claim.text("spec/volumeName").to_owned();
-    if let Some((error, last)) = world.faults.expand_error.clone() {
+    let asked = bytes(claim.text("status/allocatedResources/storage"));
+    let refusal = world.faults.expand_error.clone();
+    if let Some(refusal) = refusal.filter(|refusal| asked > refusal.above) {
+        let last = refusal.is_final;
+        let error = refusal.message;
         let code = if last { "InvalidArgument" } else { "Internal" };
         let text = format!(
             "resize volume {name:?} by resizer {driver:?} failed: rpc error: code = {code} desc = {error}"
@@ -92,7 +96,7 @@ fn on_controller(world: &mut World, key: &Key, claim: &Object) {
         }
         return;
     }
-    let size = bytes(claim.text("status/allocatedResources/storage")).div_ceil(GIB) * GIB;
+    let size = asked.div_ceil(GIB) * GIB;
     let volume_key = Key::new(Kind::Volume, "", &name);
     let handle = world
         .read(&volume_key)

@@ -330,15 +330,27 @@ pub(crate) fn content(world: &mut World, key: &Key) {
 }
 
 fn cut(world: &mut World, key: &Key, content: &Object) {
-    let wait = 1.0 + world.faults.snapshot_delay;
+    // What failed is tried again later.
+    let wait = if content.at("status/error").is_null() {
+        1.0 + world.faults.snapshot_delay
+    } else {
+        30.0
+    };
     if !world.ripe(&format!("cut/{}", content.uid()), key, wait) {
         return;
     }
     let now = world.now;
     let source = content.text("spec/source/volumeHandle").to_owned();
     let driver = content.text("spec/driver");
-    let failure = match (&world.faults.snapshot_error, world.disks.get(&source)) {
-        (Some(error), _) => Some(format!("rpc error: code = Internal desc = {error}")),
+    let being_cut = (world.store.list(Kind::SnapshotContent, ""))
+        .filter(|c| c.text("status/snapshotHandle").is_empty() && !c.terminating())
+        .count();
+    let refusal = (world.faults.snapshot_error.as_ref()).filter(|e| being_cut > e.above);
+    let failure = match (refusal, world.disks.get(&source)) {
+        (Some(error), _) => Some(format!(
+            "rpc error: code = Internal desc = {}",
+            error.message
+        )),
         (None, None) => Some(format!(
             "rpc error: code = NotFound desc = CreateSnapshot could not find disk {source}"
         )),
@@ -358,7 +370,6 @@ fn cut(world: &mut World, key: &Key, content: &Object) {
             &text,
             &format!("csi-snapshotter {driver}"),
         );
-        world.look_after(key, 30.0);
         return;
     }
     let handle = format!(

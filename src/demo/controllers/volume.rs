@@ -4,7 +4,7 @@ use super::super::object::{Fields, Object, stamp};
 use super::super::resource::{Key, Kind};
 use super::super::world::World;
 use super::claim::refers_to;
-use crate::demo::drill::Harm;
+use crate::demo::drill::{self, Harm};
 use jiff::Timestamp;
 
 const PROTECTION: &str = "kubernetes.io/pv-protection";
@@ -93,8 +93,7 @@ fn reclaim(world: &mut World, key: &Key, volume: &Object) {
     if world.disks.remove(handle).is_some() {
         let owner = volume.at("spec/claimRef");
         let kept = world.images.iter().any(|(_, i)| i.origin == handle);
-        let at = world.now;
-        world.ledger.push(Harm::DiskDeleted {
+        drill::harm(world, |at| Harm::DiskDeleted {
             at,
             namespace: owner.text("namespace").to_owned(),
             claim: owner.text("name").to_owned(),

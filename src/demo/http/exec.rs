@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::super::drill;
 use super::super::failure::Failure;
 use super::super::object::{Fields, Object};
 use super::super::resource::Kind;
@@ -214,6 +215,7 @@ pub(crate) async fn upgrade(
         Ok(found) => found,
         Err(failure) => return fail(&failure),
     };
+    drill::acted(&mut shared.world());
     let words: Vec<String> = query
         .all("command")
         .into_iter()

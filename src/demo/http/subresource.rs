@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::super::controllers::{disruption, scheduler};
 use super::super::failure::Failure;
 use super::super::object::{Fields, Object};
+use super::super::patch;
 use super::super::resource::Kind;
 use super::super::selector::Labels;
 use super::super::world::World;
-use super::super::{drill, patch};
 use super::{Call, Reply, success, write};
 
 pub(crate) fn answer(world: &mut World, call: &Call<'_>) -> Result<Reply, Failure> {
@@ -96,11 +96,7 @@ fn evict(world: &mut World, call: &Call<'_>) -> Result<Reply, Failure> {
     let key = call.target.key();
     let mut options = write::options(call, body.at("deleteOptions"));
     options.dry_run |= call.dry_run();
-    let uid = world.read(&key).map(|p| p.uid().to_owned());
     disruption::evict(world, &key, &options)?;
-    if !options.dry_run && uid.is_some() {
-        drill::evicted(world, &key.namespace, &key.name);
-    }
     Ok(Reply::created(
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
     ))

@@ -9,7 +9,7 @@ use super::super::failure::Failure;
 use super::super::object::{Fields, Object};
 use super::super::resource::{Key, Kind};
 use super::super::world::{DeleteOptions, World, list_of};
-use super::super::{admission, apply, drill, patch};
+use super::super::{admission, apply, patch};
 use super::read::{Filter, Form, shape};
 use super::{Call, Reply, success, table};
 
@@ -309,12 +309,6 @@ fn delete(world: &mut World, call: &Call<'_>) -> Result<Reply, Failure> {
     let before = world
         .read(&key)
         .ok_or_else(|| Failure::not_found(key.kind, &key.name))?;
-    if key.kind == Kind::Pod
-        && !options.dry_run
-        && options.uid.as_deref().is_none_or(|u| u == before.uid())
-    {
-        drill::cut(world, &key.namespace, &key.name);
-    }
     let gone = world.delete(&key, &options)?;
     if !gone && let Some(object) = world.read(&key) {
         return Ok(reply(world, call, &object, false));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::super::clock::seconds;
 use super::super::controllers;
 use super::super::disk::Growth;
+use super::super::drill;
 use super::super::failure::Failure;
 use super::super::object::{Fields, Object};
 use super::super::resource::{Key, Kind};
@@ -57,20 +58,21 @@ pub(crate) fn world(scenario: &Scenario, start: Timestamp, seed: u64) -> Result<
         settle_set(&mut world, set, false);
     }
     for set in &scenario.set {
-        backup::begin(&mut world, set, start);
+        backup::begin(&mut world, set, start)?;
     }
     world.advance(start);
     for set in &scenario.set {
         settle_set(&mut world, set, true);
         for one in &set.workspace {
             if let Some(behaviour) = &one.behaviour {
-                let pod = format!("{}/{}-{}", set.namespace, set.name, one.ordinal);
+                let pod = format!("{}/{}-{}", set.namespace, set.name, *one.ordinal);
                 timeline::act(
                     &mut world,
                     timeline::Action::Behave {
-                        pod,
+                        pod: pod.into(),
+                        // A process that hangs would be well again.
+                        restart: !behaviour.unready,
                         behaviour: Some(behaviour.clone()),
-                        restart: true,
                     },
                 );
             }
@@ -78,11 +80,19 @@ pub(crate) fn world(scenario: &Scenario, start: Timestamp, seed: u64) -> Result<
     }
     timeline::begin(&mut world, scenario.timeline.clone());
     world.settle();
+    if let Some(drill) = &scenario.drill {
+        drill::begin(&mut world, drill.clone());
+    }
     Ok(world)
 }
 
-fn make(world: &mut World, kind: Kind, object: Object) -> Result<()> {
+pub(super) fn make(world: &mut World, kind: Kind, object: Object) -> Result<()> {
     world.create(kind, object, false).map(drop).map_err(refused)
+}
+
+/// Name of the node of a zone with this number.
+pub(super) fn node_name(zone: &str, number: u32) -> String {
+    format!("gke-demo-pool-{zone}-{number}")
 }
 
 fn cluster(world: &mut World, scenario: &Scenario) -> Result<()> {
@@ -121,7 +131,7 @@ fn cluster(world: &mut World, scenario: &Scenario) -> Result<()> {
     )?;
     for zone in &scenario.node {
         for n in 0..zone.count {
-            let name = format!("gke-demo-pool-{}-{n}", zone.zone);
+            let name = node_name(&zone.zone, n);
             make(world, Kind::Node, node(&name, zone))?;
             make(
                 world,
@@ -229,9 +239,13 @@ fn make_set(world: &mut World, set: &Set) -> Result<()> {
         .volume
         .iter()
         .map(|v| {
+            let mut labels = json!({"tier": set.tier});
+            if set.backup_hours > 0 {
+                labels.put(backup::LABEL.0, backup::LABEL.1);
+            }
             json!({
-        "metadata": {"name": v.name, "labels": {"tier": set.tier}},
-        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": v.class,
+        "metadata": {"name": v.name, "labels": labels},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": &*v.class,
             "resources": {"requests": {"storage": v.size}}}})
         })
         .collect();
@@ -255,7 +269,7 @@ fn make_set(world: &mut World, set: &Set) -> Result<()> {
     if let Some(zone) = &set.zone {
         object.put(
             "spec/template/spec/nodeSelector",
-            json!({"topology.kubernetes.io/zone": zone}),
+            json!({"topology.kubernetes.io/zone": &**zone}),
         );
     }
     make(world, Kind::StatefulSet, object)?;
@@ -282,7 +296,7 @@ fn make_or_skip(world: &mut World, kind: Kind, object: Object) -> Result<()> {
 fn settle_set(world: &mut World, set: &Set, grow: bool) {
     for ordinal in 0..set.replicas + set.parked {
         let user = set.users.get(ordinal as usize).filter(|u| *u != "nobody");
-        let special = set.workspace.iter().find(|w| w.ordinal == ordinal);
+        let special = set.workspace.iter().find(|w| *w.ordinal == ordinal);
         for volume in &set.volume {
             let claim = Key::new(
                 Kind::Claim,
@@ -292,7 +306,7 @@ fn settle_set(world: &mut World, set: &Set, grow: bool) {
             if let Some(user) = user {
                 world.update(&claim, |c| c.set_label("user-id", user));
             }
-            let mine = special.filter(|s| s.volume.as_deref().is_none_or(|v| v == volume.name));
+            let mine = special.filter(|s| s.volume.as_deref().is_none_or(|v| *v == volume.name));
             let vary = world
                 .seed
                 .between(&format!("fill{}", claim.name), 0.55, 1.25);

@@ -5,146 +5,275 @@ use serde_json::json;
 
 use super::super::clock::seconds;
 use super::super::controllers::is_ready;
-use super::super::faults::Behaviour;
+use super::super::faults::{Behaviour, ExpandError, SnapshotError};
 use super::super::object::{Fields, Object};
 use super::super::resource::{Key, Kind};
-use super::super::world::{Task, World};
+use super::super::world::{Actor, Task, World};
 use super::backup::LABEL;
+use super::{Name, Placed, backup, read};
 
 /// One thing that happens.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Entry {
     /// Simulated seconds after the start.
+    #[serde(deserialize_with = "read::seconds")]
     pub at: f64,
-    #[serde(flatten)]
     pub action: Action,
 }
 
+/// What happens: `do` names it, the other keys are its fields.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    tag = "do",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Action {
+    /// A node loses power.
     NodeDown {
-        node: String,
+        /// Its name.
+        node: Name,
     },
+    /// A node that lost power comes back.
     NodeUp {
-        node: String,
+        /// Its name.
+        node: Name,
     },
-    /// The node holding this pod (`namespace/name`) loses power.
+    /// The node that holds a pod loses power.
     NodeOfPodDown {
-        pod: String,
+        /// `namespace/name`.
+        pod: Name,
     },
-    /// Takes every node of a zone out of the cluster.
+    /// Every node of a zone is taken out of the cluster.
     ZoneGone {
-        zone: String,
+        /// The zone.
+        zone: Name,
     },
+    /// Somebody deletes a pod.
     DeletePod {
-        pod: String,
+        /// `namespace/name`.
+        pod: Name,
     },
+    /// Somebody deletes a claim.
     DeleteClaim {
-        claim: String,
+        /// `namespace/name`.
+        claim: Name,
     },
+    /// Somebody deletes a set.
     DeleteSet {
-        set: String,
+        /// `namespace/name`.
+        set: Name,
     },
+    /// Somebody scales a set.
     Scale {
-        set: String,
+        /// `namespace/name`.
+        set: Name,
+        /// To so many.
         replicas: u32,
     },
-    /// Asks for more space, as a user would.
+    /// Somebody rolls out another image: it goes into the template of the set. No registry has an image whose name
+    /// contains `does-not-exist`.
+    Rollout {
+        /// `namespace/name`.
+        set: Name,
+        /// The new image.
+        image: String,
+    },
+    /// Somebody asks for more space.
     Resize {
-        claim: String,
+        /// `namespace/name`.
+        claim: Name,
+        /// The new request.
+        #[serde(deserialize_with = "read::quantity")]
         size: String,
     },
+    /// A snapshot is asked for as the backup job does.
     Snapshot {
-        claim: String,
+        /// `namespace/name`.
+        claim: Name,
+        /// Name of the snapshot.
         name: String,
     },
-    /// The process of a pod behaves so from now on; without `behaviour` it is well again.
+    /// The process of a pod behaves so from now on.
     Behave {
-        pod: String,
+        /// `namespace/name`.
+        pod: Name,
+        /// How; without it the process is well again.
         #[serde(default)]
         behaviour: Option<Behaviour>,
+        /// Its containers are started anew.
         #[serde(default)]
         restart: bool,
     },
-    /// How fast a claim's disk grows, per day.
+    /// A disk grows so fast from now on.
     Grow {
-        claim: String,
+        /// `namespace/name`.
+        claim: Name,
+        /// Per day, as a quantity.
+        #[serde(deserialize_with = "read::quantity")]
         bytes: String,
+        /// Files per day.
         #[serde(default)]
         files: f64,
     },
+    /// The file system of a claim is mounted read-only.
+    ReadOnly {
+        /// `namespace/name`.
+        claim: Name,
+        /// False makes it writable again.
+        read_only: bool,
+    },
+    /// The driver refuses to make snapshots.
     SnapshotError {
+        /// Its message; without it they succeed again.
         #[serde(default)]
         message: Option<String>,
+        /// It refuses only while more than so many are being made.
+        #[serde(default)]
+        above: usize,
     },
+    /// The snapshot controller does not run.
     SnapshotControllerDown {
+        /// False starts it again.
         down: bool,
     },
+    /// The driver refuses to grow volumes.
     ExpandError {
+        /// Its message; without it they grow again.
         #[serde(default)]
         message: Option<String>,
-        #[serde(default)]
-        r#final: bool,
+        /// It will never work, and the resizer does not try again soon.
+        #[serde(default, rename = "final")]
+        is_final: bool,
+        /// It refuses only sizes above this.
+        #[serde(default, deserialize_with = "read::quantity_or_none")]
+        above: Option<String>,
     },
+    /// The driver refuses to make volumes.
     ProvisionError {
+        /// Its message; without it they are made again.
         #[serde(default)]
         message: Option<String>,
     },
-    /// Share of requests that fail, real milliseconds of delay.
+    /// The API server answers badly; what is left out is well again.
     ApiFault {
-        #[serde(default)]
+        /// Share of the requests answered 503 or 429, from 0 to 1.
+        #[serde(default, deserialize_with = "read::share")]
         error_share: f64,
+        /// Real milliseconds before each answer.
         #[serde(default)]
         delay_millis: u64,
+        /// Watches are cut.
         #[serde(default)]
         cut_watches: bool,
-    },
-    TokenExpired {
-        expired: bool,
-    },
-    PrometheusDown {
+        /// Everything is answered 503.
+        #[serde(default)]
         down: bool,
     },
-    /// The kubelet of this node, or this pod (`namespace/name`), is scraped no more.
-    Unscrape {
-        target: String,
+    /// The token of the kubeconfig is not good any more.
+    TokenExpired {
+        /// False makes it good again.
+        expired: bool,
     },
-    /// Creates or replaces an object.
+    /// An API that a cluster can lack is missing.
+    ApiMissing {
+        /// Which one.
+        api: Optional,
+        /// False brings it back.
+        missing: bool,
+    },
+    /// Prometheus answers 503.
+    PrometheusDown {
+        /// False brings it back.
+        down: bool,
+    },
+    /// A target is scraped no more.
+    Unscrape {
+        /// A node, or a pod as `namespace/name`.
+        target: Name,
+    },
+    /// An object is created; of one that is there the spec is replaced.
     Apply {
-        object: toml::Value,
+        /// The object, with `apiVersion`, `kind` and `metadata`.
+        #[cfg_attr(
+            test,
+            schemars(with = "Placed<serde_json::Map<String, serde_json::Value>>")
+        )]
+        object: Placed<toml::Table>,
     },
 }
 
-/// What can be asked of the world, for the end of a drill.
+/// An API that a cluster can lack.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Optional {
+    Snapshots,
+    Metrics,
+}
+
+/// What must hold at the end of a drill: `is` names it, the other keys are its fields.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    tag = "is",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Check {
     /// The pod runs and is ready.
-    PodReady { pod: String },
+    PodReady {
+        /// `namespace/name`.
+        pod: Name,
+    },
     /// The claim's disk has at least this share free, of bytes and of inodes.
-    DiskFree { claim: String, share: f64 },
-    /// The newest ready snapshot of the claim is younger than this.
-    SnapshotYounger { claim: String, minutes: f64 },
+    DiskFree {
+        /// `namespace/name`.
+        claim: Name,
+        /// From 0 to 1.
+        #[serde(deserialize_with = "read::share")]
+        share: f64,
+    },
+    /// The claim has a ready snapshot that is young.
+    SnapshotYounger {
+        /// `namespace/name`.
+        claim: Name,
+        /// Younger than so many minutes.
+        minutes: f64,
+    },
+    /// The claim has a ready snapshot that is young, and a backup job takes it from now on.
+    BackedUp {
+        /// `namespace/name`.
+        claim: Name,
+        /// Younger than so many minutes.
+        minutes: f64,
+    },
     /// The file system of the claim has at least this size.
-    ClaimSize { claim: String, size: String },
-    /// No claim of this prefix without an owner is left, or each is kept by a snapshot.
-    NoClaims { namespace: String, prefix: String },
-    /// The claim's data is safe: its volume is kept or a ready snapshot of it exists.
-    DataSafe { claim: String },
+    ClaimSize {
+        /// `namespace/name`.
+        claim: Name,
+        /// The size.
+        #[serde(deserialize_with = "read::quantity")]
+        size: String,
+    },
+    /// No claim whose name begins so is left.
+    NoClaims {
+        /// The namespace.
+        namespace: Name,
+        /// How the names begin.
+        prefix: Name,
+    },
+    /// The claim's data is safe: its volume is kept, or a ready snapshot was made since the start.
+    DataSafe {
+        /// `namespace/name`.
+        claim: Name,
+    },
     /// The trouble ends by itself; nothing may have been harmed.
-    Time { seconds: f64 },
-    /// The node's pods can be evicted again: budget allows.
-    BudgetAllows { budget: String },
+    Time {
+        /// So many seconds after the start.
+        #[serde(deserialize_with = "read::seconds")]
+        seconds: f64,
+    },
+    /// The disruption budget allows an eviction.
+    BudgetAllows {
+        /// `namespace/name`.
+        budget: Name,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -173,7 +302,9 @@ fn key(kind: Kind, path: &str) -> Key {
 
 pub(crate) fn play(world: &mut World, number: usize) {
     if let Some(entry) = world.timeline.entries.get(number).cloned() {
+        world.actor = Actor::Timeline;
         act(world, entry.action);
+        world.actor = Actor::Controller;
     }
 }
 
@@ -182,10 +313,10 @@ pub(crate) fn act(world: &mut World, action: Action) {
     match action {
         Action::NodeDown { node } => node_down(world, &node),
         Action::NodeUp { node } => {
-            world.faults.nodes_down.remove(&node);
+            world.faults.nodes_down.remove(&*node);
             world.look_at(Kind::Node, "", &node);
             super::super::controllers::look_at_all(world, Kind::Pod, "", |p| {
-                p.text("spec/nodeName") == node
+                p.text("spec/nodeName") == *node
             });
         }
         Action::NodeOfPodDown { pod } => {
@@ -195,7 +326,7 @@ pub(crate) fn act(world: &mut World, action: Action) {
         }
         Action::ZoneGone { zone } => {
             for node in world.list(Kind::Node, "") {
-                if node.label("topology.kubernetes.io/zone") != Some(zone.as_str()) {
+                if node.label("topology.kubernetes.io/zone") != Some(&zone) {
                     continue;
                 }
                 world.remove(&Key::new(Kind::Node, "", node.name()));
@@ -214,6 +345,11 @@ pub(crate) fn act(world: &mut World, action: Action) {
                 s.put("spec/replicas", replicas);
             });
         }
+        Action::Rollout { set, image } => {
+            world.update(&key(Kind::StatefulSet, &set), |s| {
+                s.put("spec/template/spec/containers/0/image", image);
+            });
+        }
         Action::Resize { claim, size } => {
             world.update(&key(Kind::Claim, &claim), |c| {
                 c.put("spec/resources/requests/storage", size);
@@ -229,8 +365,8 @@ pub(crate) fn act(world: &mut World, action: Action) {
             restart,
         } => {
             match behaviour {
-                Some(b) => world.faults.behaviours.insert(pod.clone(), b),
-                None => world.faults.behaviours.remove(&pod),
+                Some(b) => world.faults.behaviours.insert(pod.to_string(), b),
+                None => world.faults.behaviours.remove(&*pod),
             };
             let key = key(Kind::Pod, &pod);
             if restart
@@ -256,42 +392,62 @@ pub(crate) fn act(world: &mut World, action: Action) {
                 files / 86_400.0,
             );
         }
-        Action::SnapshotError { message } => world.faults.snapshot_error = message,
+        Action::ReadOnly { claim, read_only } => {
+            if read_only {
+                world.faults.read_only.insert(claim.to_string());
+            } else {
+                world.faults.read_only.remove(&*claim);
+            }
+        }
+        Action::SnapshotError { message, above } => {
+            world.faults.snapshot_error = message.map(|message| SnapshotError { message, above });
+        }
         Action::SnapshotControllerDown { down } => {
             world.faults.snapshot_controller_down = down;
             super::super::controllers::look_at_all(world, Kind::Snapshot, "", |_| true);
         }
-        Action::ExpandError { message, r#final } => {
-            world.faults.expand_error = message.map(|m| (m, r#final));
+        Action::ExpandError {
+            message,
+            is_final,
+            above,
+        } => {
+            let above = above.map_or(0, |a| super::super::controllers::bytes(&a));
+            world.faults.expand_error = message.map(|message| ExpandError {
+                message,
+                is_final,
+                above,
+            });
         }
         Action::ProvisionError { message } => world.faults.provision_error = message,
         Action::ApiFault {
             error_share,
             delay_millis,
             cut_watches,
+            down,
         } => {
             world.faults.api.error_share = error_share;
             world.faults.api.delay_millis = delay_millis;
             world.faults.api.cut_watches = cut_watches;
+            world.faults.api.down = down;
         }
         Action::TokenExpired { expired } => world.faults.api.token_expired = expired,
+        Action::ApiMissing { api, missing } => match api {
+            Optional::Snapshots => world.faults.no_snapshot_api = missing,
+            Optional::Metrics => world.faults.no_metrics_api = missing,
+        },
         Action::PrometheusDown { down } => world.faults.prometheus_down = down,
         Action::Unscrape { target } => {
-            world.faults.unscraped.insert(target, now);
+            world.faults.unscraped.insert(target.to_string(), now);
         }
         Action::Apply { object } => apply(world, &object),
     }
 }
 
-fn apply(world: &mut World, object: &toml::Value) {
+fn apply(world: &mut World, object: &toml::Table) {
     let Ok(object) = serde_json::to_value(object) else {
         return;
     };
     let Some(kind) = Kind::of_kind(object.text("apiVersion"), object.text("kind")) else {
-        tracing::warn!(
-            kind = object.text("kind"),
-            "the scenario applies a kind that is not served"
-        );
         return;
     };
     let key = Key::new(kind, object.namespace(), object.name());
@@ -355,13 +511,12 @@ pub(crate) fn holds(world: &World, check: &Check) -> bool {
                     && 1.0 - p.inodes / super::build::number(inodes).max(1.0) >= *share
             }),
         Check::SnapshotYounger { claim, minutes } => {
+            has_snapshot(world, &key(Kind::Claim, claim), *minutes)
+        }
+        Check::BackedUp { claim, minutes } => {
             let key = key(Kind::Claim, claim);
-            world.store.list(Kind::Snapshot, &key.namespace).any(|s| {
-                s.text("spec/source/persistentVolumeClaimName") == key.name
-                    && s.flag("status/readyToUse")
-                    && s.time("status/creationTime")
-                        .is_some_and(|t| t + seconds(minutes * 60.0) > world.now)
-            })
+            has_snapshot(world, &key, *minutes)
+                && world.read(&key).is_some_and(|c| backup::covers(world, &c))
         }
         Check::ClaimSize { claim, size } => {
             let want = super::super::controllers::bytes(size);
@@ -372,7 +527,7 @@ pub(crate) fn holds(world: &World, check: &Check) -> bool {
         Check::NoClaims { namespace, prefix } => !world
             .store
             .list(Kind::Claim, namespace)
-            .any(|c| c.name().starts_with(prefix.as_str())),
+            .any(|c| c.name().starts_with(&**prefix)),
         Check::DataSafe { claim } => data_safe(world, &key(Kind::Claim, claim)),
         Check::Time { seconds: after } => world
             .timeline
@@ -380,8 +535,18 @@ pub(crate) fn holds(world: &World, check: &Check) -> bool {
             .is_some_and(|b| b + seconds(*after) <= world.now),
         Check::BudgetAllows { budget } => world
             .read(&key(Kind::DisruptionBudget, budget))
-            .is_none_or(|b| b.int("status/disruptionsAllowed").unwrap_or(0) > 0),
+            .is_some_and(|b| b.int("status/disruptionsAllowed").unwrap_or(0) > 0),
     }
+}
+
+/// The claim has a ready snapshot that is younger than so many minutes.
+fn has_snapshot(world: &World, claim: &Key, minutes: f64) -> bool {
+    world.store.list(Kind::Snapshot, &claim.namespace).any(|s| {
+        s.text("spec/source/persistentVolumeClaimName") == claim.name
+            && s.flag("status/readyToUse")
+            && s.time("status/creationTime")
+                .is_some_and(|t| t + seconds(minutes * 60.0) > world.now)
+    })
 }
 
 fn disk_of<'a>(world: &'a World, claim: &str) -> Option<&'a super::super::disk::Disk> {
