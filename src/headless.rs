@@ -144,6 +144,7 @@ async fn dashboard(loaded: Loaded) -> Result<u8> {
         config: std::sync::Arc::new(loaded.config),
         clock: std::sync::Arc::new(Timestamp::now),
         welcome: None,
+        later: None,
     };
     crate::runtime::run(start).await
 }

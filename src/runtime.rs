@@ -10,6 +10,7 @@ mod session;
 pub(crate) mod shell;
 mod work;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,12 @@ pub struct Start {
     pub clock: Clock,
     /// What is said at the start.
     pub welcome: Option<Welcome>,
+    /// One line more, whenever it comes.
+    pub later: Option<Later>,
 }
+
+/// A line that is not known yet.
+pub type Later = Pin<Box<dyn Future<Output = String> + Send>>;
 
 /// The first word of the screen.
 pub enum Welcome {
@@ -58,7 +64,7 @@ pub enum Welcome {
     Page { title: String, text: String },
 }
 
-/// How long a first line stays when nobody dismisses it.
+/// How long such a line stays when nobody dismisses it.
 const FIRST_LINE: SignedDuration = SignedDuration::from_mins(30);
 
 /// Runs the dashboard until somebody quits; answers the exit code. Call it on the thread that
@@ -93,13 +99,7 @@ pub async fn run(start: Start) -> Result<u8> {
                 scroll,
             });
         }
-        Some(Welcome::Line(text)) => {
-            model.notice = Some(Notice {
-                text,
-                level: Level::Good,
-                until: model.now + FIRST_LINE,
-            });
-        }
+        Some(Welcome::Line(text)) => line(&mut model, text),
         None => {}
     }
     let size = terminal.size()?;
@@ -115,6 +115,7 @@ pub async fn run(start: Start) -> Result<u8> {
         config,
         clock: start.clock,
         inbox,
+        later: start.later,
         model,
         look,
         keys: Some(Keys::read()),
@@ -128,6 +129,15 @@ pub async fn run(start: Start) -> Result<u8> {
     code
 }
 
+/// A line that stays until it is dismissed.
+fn line(model: &mut Model, text: String) {
+    model.notice = Some(Notice {
+        text,
+        level: Level::Good,
+        until: model.now + FIRST_LINE,
+    });
+}
+
 struct Dashboard {
     config: Arc<Config>,
     clock: Clock,
@@ -135,10 +145,21 @@ struct Dashboard {
     work: Work,
     acting: Acting,
     inbox: mpsc::Receiver<Msg>,
+    later: Option<Later>,
     model: Model,
     look: Look,
     /// `None` while somebody else has the terminal.
     keys: Option<Keys>,
+}
+
+/// Waits for the line, once; for ever when there is none.
+async fn come(later: &mut Option<Later>) -> String {
+    let Some(coming) = later else {
+        return std::future::pending().await;
+    };
+    let text = coming.await;
+    *later = None;
+    text
 }
 
 /// What woke the loop.
@@ -147,6 +168,7 @@ enum Woke {
     Signal(Signal),
     Msg(Msg),
     News(News),
+    Line(String),
     Time,
 }
 
@@ -187,6 +209,7 @@ impl Dashboard {
                 },
                 Woke::Msg(msg) => self.take(msg, terminal).await?,
                 Woke::News(news) => self.news(news, terminal).await?,
+                Woke::Line(text) => line(&mut self.model, text),
                 Woke::Time if ticked.elapsed() >= TICK => {
                     ticked = Instant::now();
                     self.take(Msg::Tick, terminal).await?;
@@ -214,6 +237,7 @@ impl Dashboard {
             event = keys.next() => Woke::Key(event),
             Some(msg) = self.inbox.recv() => Woke::Msg(msg),
             news = self.session.next() => Woke::News(news),
+            text = come(&mut self.later) => Woke::Line(text),
             () = tokio::time::sleep(wait) => Woke::Time,
         }
     }

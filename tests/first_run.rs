@@ -86,10 +86,24 @@ fn a_drill_states_the_page_and_judges_at_the_end() {
     screen.wait_for("you are on call");
     let word = drill.page.split_whitespace().next().unwrap();
     screen.wait_for(word);
+    screen.wait_for("Goal:");
     screen.send("\r");
     screen.wait_gone("you are on call");
     screen.send("\x03");
     screen.wait_for("noticed: not");
     screen.wait_for("not passed");
+    assert_eq!(screen.exit(), Ended::Code(0));
+}
+
+#[test]
+fn the_dashboard_says_that_a_drill_is_over() {
+    let mut screen = Session::wsdash(["demo", "--drill", "brown-out", "--speed", "600"])
+        .size(120, 40)
+        .start();
+    screen.wait_for("you are on call");
+    screen.send("\r");
+    screen.wait_for("the drill is mended and passed");
+    screen.send("\x03");
+    screen.wait_for("advice:");
     assert_eq!(screen.exit(), Ended::Code(0));
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use super::{say, target};
 use crate::cli::{Cli, Demo, DemoCommand};
 use crate::config::{Access, Config, Connection, Loaded, Metrics};
-use crate::demo::{self, Options, Running, Verdict};
+use crate::demo::{self, Drill, Options, Running, Verdict};
 use crate::runtime::{self, Start, Welcome};
 
 /// Runs one form of the command.
@@ -42,10 +42,10 @@ pub(super) async fn run(wanted: &Demo, loaded: Loaded) -> Result<u8> {
     } else {
         command(&file, &wanted.args).await
     };
-    let verdict = running.drill().and_then(|_| running.verdict());
+    let verdict = running.verdict();
     running.shutdown().await;
-    if let Some(verdict) = verdict {
-        tell(&verdict)?;
+    for line in verdict.iter().flat_map(tell) {
+        say(&line)?;
     }
     code
 }
@@ -90,11 +90,48 @@ async fn serve(options: Options) -> Result<u8> {
     let file = Kubeconfig::write(&running)?;
     say(&format!("export KUBECONFIG={}", file.0.display()))?;
     say(&format!("# Prometheus: {}", running.prometheus_url()))?;
+    if let Some(drill) = running.drill() {
+        for line in brief(drill).lines() {
+            say(&format!("# {line}"))?;
+        }
+    }
     say("# ctrl-c ends it")?;
     let mut signals = crate::terminal::signals()?;
-    while signals.next().await.exit_code().is_none() {}
+    let judged = running.judged();
+    tokio::pin!(judged);
+    let mut verdict = None;
+    loop {
+        tokio::select! {
+            signal = signals.next() => if signal.exit_code().is_some() { break },
+            end = &mut judged, if verdict.is_none() => {
+                verdict = Some(end.clone());
+                tell_comment(&end)?;
+            }
+        }
+    }
+    if verdict.is_none()
+        && let Some(now) = running.verdict()
+    {
+        tell_comment(&now)?;
+    }
     running.shutdown().await;
     Ok(0)
+}
+
+/// A verdict between lines that a shell may read.
+fn tell_comment(verdict: &Verdict) -> Result<()> {
+    for line in tell(verdict) {
+        say(&format!("# {line}"))?;
+    }
+    Ok(())
+}
+
+/// What somebody has to know who takes over.
+fn brief(drill: &Drill) -> String {
+    format!(
+        "{}\n\nGoal: {} You have {} minutes.",
+        drill.page, drill.goal, drill.minutes
+    )
 }
 
 /// Any other command, against the simulated cluster.
@@ -139,7 +176,10 @@ async fn dashboard(running: &Running, file: &Kubeconfig, config: Config) -> Resu
     let welcome = match running.drill() {
         Some(drill) => Welcome::Page {
             title: "you are on call, and this came in".into(),
-            text: format!("{}\n\nenter begins; ctrl-c ends the drill and judges it", drill.page),
+            text: format!(
+                "{}\n\nenter begins; ctrl-c ends the drill and judges it",
+                brief(drill)
+            ),
         },
         None => Welcome::Line(
             "a simulated cluster, nothing here is real: enter goes into the worst row, 2 lists what \
@@ -147,33 +187,50 @@ async fn dashboard(running: &Running, file: &Kubeconfig, config: Config) -> Resu
                 .into(),
         ),
     };
+    let judged = running.judged();
+    let later = async { over(&judged.await).to_owned() };
     runtime::run(Start {
         target: target(&config),
         config: Arc::new(config),
         clock: Arc::new(move || clock.now()),
         welcome: Some(welcome),
+        later: Some(Box::pin(later)),
     })
     .await
 }
 
+/// That a drill is over, in one line.
+fn over(verdict: &Verdict) -> &'static str {
+    match (verdict.mended_after.is_some(), verdict.passed()) {
+        (true, true) => "the drill is mended and passed; ctrl-c shows the verdict",
+        (true, false) => "it is mended, but harm was done; ctrl-c shows the verdict",
+        (false, _) => "the time of the drill is up, and it is not mended; ctrl-c shows the verdict",
+    }
+}
+
 /// What the drill came to.
-fn tell(verdict: &Verdict) -> Result<()> {
+fn tell(verdict: &Verdict) -> Vec<String> {
     let time = |seconds: Option<f64>| match seconds {
         Some(seconds) => format!("after {seconds:.0} s"),
         None => "not".to_owned(),
     };
-    say(&format!("noticed: {}", time(verdict.noticed_after)))?;
-    say(&format!("mended:  {}", time(verdict.mended_after)))?;
+    let mut lines = vec![
+        format!("noticed: {}", time(verdict.noticed_after)),
+        format!("mended:  {}", time(verdict.mended_after)),
+    ];
     if verdict.harm.is_empty() {
-        say("harm:    none")?;
+        lines.push("harm:    none".to_owned());
     }
-    for harm in &verdict.harm {
-        say(&format!("harm:    {harm}"))?;
+    lines.extend(verdict.harm.iter().map(|harm| format!("harm:    {harm}")));
+    if let Some(code) = &verdict.runbook {
+        lines.push(format!("runbook: wsdash runbook {code}"));
     }
-    say(&format!("runbook: {}", verdict.advice))?;
-    say(if verdict.passed() {
-        "passed"
-    } else {
-        "not passed"
-    })
+    lines.push(format!("advice:  {}", verdict.advice));
+    let end = match (verdict.over, verdict.passed()) {
+        (true, true) => "passed",
+        (true, false) => "not passed",
+        (false, _) => "not passed: ended before it was over",
+    };
+    lines.push(end.to_owned());
+    lines
 }
