@@ -14,8 +14,8 @@ mod command;
 
 pub use command::{
     Act, ActionFlags, Command, Demo, DemoCommand, EvictArgs, ExecArgs, Format, Get, Kind, LogsArgs,
-    OrphansArgs, PurgeArgs, RbacAction, ResizeArgs, RestoreArgs, RunbookArgs, Size, SnapshotArgs,
-    Text, TextFormat, VerifyArgs,
+    OrphansArgs, PurgeArgs, RbacAction, RbacArgs, ResizeArgs, RestoreArgs, RunbookArgs, Size,
+    SnapshotArgs, Text, TextFormat, VerifyArgs,
 };
 
 /// Keeps stateful Kubernetes workspaces alive: who is hurt, why, and the safe next step.

@@ -9,6 +9,7 @@ mod orphans;
 mod picture;
 mod pod;
 mod print;
+mod rbac;
 mod restore;
 mod verify;
 
@@ -107,7 +108,7 @@ async fn attempt(cli: &Cli) -> Result<u8> {
             Act::Logs(args) => pod::log(&load()?, args).await,
             act => act::run(&load()?, act).await,
         },
-        Some(Command::Rbac { actions }) => act::rbac(&load()?, actions).await,
+        Some(Command::Rbac(args)) => rbac::print(&load()?, args).await,
         Some(Command::Runbook(args)) => runbook(args),
         None => Box::pin(dashboard(load()?)).await,
     }

@@ -335,6 +335,8 @@ pub fn rights_beside(namespace: &str) -> Vec<Right> {
     let mut rights = right::record(namespace);
     for kind in kinds() {
         rights.push(Right::on("list", kind, namespace));
+    }
+    for kind in [Kind::Set, Kind::Pod, Kind::Claim, Kind::Volume] {
         rights.push(Right::on("get", kind, namespace));
     }
     rights.push(Right::on("list", Kind::Event, namespace));
@@ -351,17 +353,15 @@ pub fn rights(namespace: &str) -> Vec<Right> {
     let mut rights = rights_beside(namespace);
     rights.push(autoscaler::right(namespace));
     rights.push(Right::on("list", Kind::Attachment, namespace));
+    for kind in [Kind::Snapshot, Kind::Content] {
+        rights.push(Right::on("get", kind, namespace));
+    }
     rights.push(Right::on("create", Kind::Snapshot, namespace));
     rights.push(Right::on("delete", Kind::Claim, namespace));
     rights.push(Right::on("patch", Kind::Volume, namespace));
     for verb in ["patch", "create", "delete"] {
         rights.push(Right::on(verb, Kind::Set, namespace));
     }
-    rights.push(Right::new(
-        "patch",
-        "apps",
-        "statefulsets/scale",
-        Some(namespace),
-    ));
+    rights.push(right::scale(namespace));
     rights
 }

@@ -151,12 +151,7 @@ fn rights(plan: &Plan) -> Vec<Right> {
             Call::Evict { .. } => {
                 add(Right::new("create", "", "pods/eviction", Some(namespace)));
             }
-            Call::Scale { .. } => add(Right::new(
-                "patch",
-                "apps",
-                "statefulsets/scale",
-                Some(namespace),
-            )),
+            Call::Scale { .. } => add(right::scale(namespace)),
             Call::Exec { .. } => right::exec(namespace).into_iter().for_each(&mut add),
         }
     }

@@ -104,11 +104,8 @@ pub fn plan(
     plan.way_back
         .push("claims are not touched beyond a folder of the test, which goes again".to_owned());
     plan.locks = vec![key.clone(), set.meta.key.clone()];
-    plan.rights = rights(&plan.place.namespace);
-    if other_node {
-        plan.rights
-            .push(Right::on("patch", Kind::Node, &plan.place.namespace));
-    }
+    let form = right::Form::of(&plan.request);
+    plan.rights = right::of(plan.action, form, &plan.place.namespace);
     Ok(plan)
 }
 

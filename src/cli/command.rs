@@ -39,11 +39,7 @@ pub enum Command {
     #[command(flatten)]
     Act(Box<Act>),
     /// Print the smallest Role that actions need
-    Rbac {
-        /// The actions; none stands for reading alone
-        #[arg(value_enum)]
-        actions: Vec<RbacAction>,
-    },
+    Rbac(RbacArgs),
     /// Walk through a runbook, or print it
     Runbook(RunbookArgs),
     /// Start a simulated cluster in this process and look at it
@@ -385,6 +381,22 @@ pub struct PurgeArgs {
     pub action: ActionFlags,
 }
 
+#[derive(Debug, Clone, Args)]
+pub struct RbacArgs {
+    /// The actions; none stands for reading alone
+    #[arg(value_enum)]
+    pub actions: Vec<RbacAction>,
+    /// With `restore`: in place of the workspace's claims, not beside them
+    #[arg(long)]
+    pub in_place: bool,
+    /// With `verify`: the pod comes back on another node
+    #[arg(long)]
+    pub other_node: bool,
+    /// What `wsdash undo` of these actions needs, instead of what doing them does
+    #[arg(long)]
+    pub undo: bool,
+}
+
 /// Actions whose rights can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::Display, strum::EnumIter)]
 #[strum(serialize_all = "lowercase")]
@@ -399,6 +411,7 @@ pub enum RbacAction {
     Orphans,
     Verify,
     Evict,
+    Purge,
 }
 
 #[derive(Debug, Clone, Args)]

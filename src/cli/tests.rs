@@ -1,8 +1,12 @@
 use clap::error::ErrorKind;
 use rstest::rstest;
+use strum::IntoEnumIterator as _;
 
 use super::*;
+use crate::action::request::{ActionName, Growth, Request};
+use crate::action::right::{self, Form};
 use crate::config::{Config, Known, Sources};
+use crate::domain::key::ObjectKey;
 use crate::domain::quantity::Quantity;
 
 fn read(line: &str) -> Result<Cli, clap::Error> {
@@ -92,6 +96,8 @@ fn sizes_are_absolute_or_say_that_they_grow(
 #[case("undo 01 --dry-run")]
 #[case("purge")]
 #[case("rbac snapshot restore -n team")]
+#[case("rbac restore --in-place --undo")]
+#[case("rbac purge")]
 #[case("runbook disk-full --workspace ide-7")]
 #[case("check -o json")]
 #[case("config --sample")]
@@ -195,4 +201,115 @@ fn a_namespace_on_the_command_line_narrows_what_the_file_widens() {
     let connection = Config::load(&sources).unwrap().config.connection;
     assert!(!connection.all_namespaces);
     assert!(config("-A").connection.all_namespaces);
+}
+
+/// Every request, as far as rights differ by it.
+fn requests() -> Vec<Request> {
+    let key = || ObjectKey::new("team", "ide-0");
+    let restore = |in_place| Request::Restore {
+        workspace: key(),
+        from: None,
+        in_place,
+        claims: Vec::new(),
+    };
+    let verify = |other_node| Request::Verify {
+        workspace: key(),
+        force: false,
+        other_node,
+    };
+    vec![
+        Request::Snapshot {
+            workspaces: vec![key()],
+            wait: true,
+        },
+        Request::Resize {
+            claim: key(),
+            to: Growth::ByPercent(20),
+        },
+        Request::Template {
+            set: key(),
+            source_fixed: false,
+        },
+        Request::Evict {
+            workspaces: vec![key()],
+        },
+        Request::Orphans {
+            claims: vec![key()],
+        },
+        restore(false),
+        restore(true),
+        verify(false),
+        verify(true),
+        Request::Purge {
+            jobs: vec!["x".to_owned()],
+        },
+    ]
+}
+
+#[test]
+fn the_command_that_a_missing_right_is_told_with_exists() {
+    let mut seen: Vec<ActionName> = vec![ActionName::Undo];
+    for request in requests() {
+        let form = Form::of(&request);
+        for takes_back in [false, true] {
+            let has_way = right::undo(request.action(), form, "team").is_some();
+            let line = right::command(&request, takes_back && has_way);
+            let cli = ok(line.strip_prefix("wsdash ").unwrap());
+            let Some(Command::Rbac(args)) = cli.command else {
+                panic!("`{line}`: {cli:?}")
+            };
+            assert_eq!(args.actions.len(), 1);
+            assert_eq!(args.actions[0].to_string(), request.action().to_string());
+            assert_eq!(
+                (args.in_place, args.other_node),
+                (form.in_place, form.other_node)
+            );
+            assert_eq!(args.undo, takes_back && has_way);
+        }
+        seen.push(request.action());
+    }
+    let all = ActionName::iter().find(|action| !seen.contains(action));
+    assert_eq!(all, None, "every action is asked about");
+}
+
+/// In texts of the program and in its documents: a command that is named is one that exists.
+#[test]
+fn every_command_that_is_named_anywhere_exists() {
+    let definition = definition(None);
+    let known: Vec<&str> = definition
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    let mut named = 0;
+    for path in files(&["src", "docs", "README.md"]) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for rest in text.split("`wsdash ").skip(1) {
+            let word: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+            // placeholders, and options before the command
+            if word.is_empty() {
+                continue;
+            }
+            assert!(
+                known.contains(&&*word),
+                "{}: `wsdash {word}",
+                path.display()
+            );
+            named += 1;
+        }
+    }
+    assert!(named > 50, "only {named} were found");
+}
+
+fn files(names: &[&str]) -> Vec<std::path::PathBuf> {
+    let mut open: Vec<std::path::PathBuf> = names.iter().map(Into::into).collect();
+    let mut files = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            let inside = std::fs::read_dir(&path).unwrap();
+            open.extend(inside.map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|e| e == "rs" || e == "md") {
+            files.push(path);
+        }
+    }
+    files
 }

@@ -14,20 +14,16 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{FAILED, UNKNOWN, USAGE, picture, say, target, warn};
+use super::{FAILED, UNKNOWN, USAGE, picture, say, warn};
 use crate::action::journal::{Entry, Job, Record};
 use crate::action::plan::{Plan, RunId};
 use crate::action::request::{ActionName, Growth, Request};
-use crate::action::role;
-use crate::action::{
-    Refusal, RefusalKind, Right, delete_claims, evict, kubectl, resize, restore, right, snapshot,
-    template, verify,
-};
-use crate::cli::{Act, ActionFlags, RbacAction, Size, TextFormat};
+use crate::action::{Refusal, RefusalKind, Right, kubectl, right, verify};
+use crate::cli::{Act, ActionFlags, Size, TextFormat};
 use crate::cluster::connect::{Connection, Environment, Interaction, connect};
 use crate::cluster::perform::{Folder, Performer, Tried};
 use crate::config::Loaded;
-use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::key::ObjectKey;
 use crate::metrics;
 
 /// Lines of progress that may wait to be printed.
@@ -226,10 +222,7 @@ impl Session {
             bail!(Refusal::new(
                 RefusalKind::Right,
                 format!("no right to {}", list.join(", ")),
-                format!(
-                    "`wsdash rbac {}` prints the Role that is needed",
-                    plan.action
-                ),
+                format!("`{}` prints the Role that is needed", self.rbac(request)),
             ));
         }
         if !flags.yes && !confirmed(&plan)? {
@@ -241,6 +234,18 @@ impl Session {
             )
             .await?;
         Ok(Went::Over(Box::new(job)))
+    }
+
+    /// The command that prints what a request needs; of an undo, what it takes back says that.
+    fn rbac(&self, request: &Request) -> String {
+        let undone = match request {
+            Request::Undo { job } => self.performer.folder().read(&RunId(job.clone())).ok(),
+            _ => None,
+        };
+        match undone {
+            Some(job) => right::command(&job.plan.request, true),
+            None => right::command(request, false),
+        }
     }
 
     async fn resume(self, flags: &ActionFlags) -> Result<u8> {
@@ -455,56 +460,4 @@ fn jobs(format: TextFormat) -> Result<u8> {
         })?;
     }
     Ok(0)
-}
-
-/// Prints the smallest roles under which the actions can be done.
-pub(super) async fn rbac(loaded: &Loaded, actions: &[RbacAction]) -> Result<u8> {
-    let namespace = match &loaded.config.connection.namespace {
-        Some(namespace) => namespace.clone(),
-        None => connect(&target(&loaded.config), Interaction::Allowed)
-            .await?
-            .namespace
-            .namespace()
-            .context("a Role is of one namespace: name it with -n")?
-            .to_owned(),
-    };
-    let actions = if actions.is_empty() {
-        &[RbacAction::Read]
-    } else {
-        actions
-    };
-    let mut rights = Vec::new();
-    let mut names = Vec::new();
-    for action in actions {
-        names.push(action.to_string());
-        rights.extend(rights_of(*action, &namespace));
-    }
-    let name = format!("wsdash-{}", names.join("-"));
-    for manifest in role::manifests(&name, &rights) {
-        say("---")?;
-        say(serde_saphyr::to_string(&manifest)?.trim_end())?;
-    }
-    Ok(0)
-}
-
-fn rights_of(action: RbacAction, namespace: &str) -> Vec<Right> {
-    match action {
-        RbacAction::Read => right::read(namespace),
-        RbacAction::Exec => {
-            let mut rights = right::exec(namespace);
-            rights.push(Right::on("get", Kind::Pod, namespace));
-            rights
-        }
-        RbacAction::Logs => vec![
-            Right::on("get", Kind::Pod, namespace),
-            Right::new("get", "", "pods/log", Some(namespace)),
-        ],
-        RbacAction::Snapshot => snapshot::rights(namespace),
-        RbacAction::Resize => resize::rights(namespace),
-        RbacAction::Evict => evict::rights(namespace),
-        RbacAction::Orphans => delete_claims::rights(namespace),
-        RbacAction::Restore => restore::rights(namespace),
-        RbacAction::Template => template::rights(namespace),
-        RbacAction::Verify => verify::rights(namespace),
-    }
 }

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::action::{Right, delete_claims, evict, resize, restore, snapshot, template, verify};
+use crate::action::Right;
+use crate::action::request::ActionName;
+use crate::action::right::{self, Form};
 use crate::app::Msg;
 use crate::app::detail::{Chart, Line, LogSource, LogState, Measure, Range};
 use crate::app::listing::RowId;
@@ -189,19 +191,21 @@ fn looking(namespace: Option<&str>) -> Needs {
     ]
 }
 
-/// What the actions need.
+/// What the actions need at the least: a restore may be beside the workspace, and a plan that needs
+/// more says so in its dialog.
 fn acting(namespace: Option<&str>) -> Needs {
     let place = namespace.unwrap_or_default();
     let actions = [
-        ("snapshot", snapshot::rights(place)),
-        ("restore", restore::rights(place)),
-        ("resize", resize::rights(place)),
-        ("verify", verify::rights(place)),
-        ("orphans", delete_claims::rights(place)),
-        ("template", template::rights(place)),
-        ("evict", evict::rights(place)),
+        ("snapshot", ActionName::Snapshot),
+        ("restore", ActionName::Restore),
+        ("resize", ActionName::Resize),
+        ("verify", ActionName::Verify),
+        ("orphans", ActionName::Orphans),
+        ("template", ActionName::Template),
+        ("evict", ActionName::Evict),
     ];
-    let of = |(name, rights): (&'static str, Vec<Right>)| {
+    let of = |(name, action): (&'static str, ActionName)| {
+        let rights = right::of(action, Form::default(), place);
         (name, rights.iter().map(Rule::from).collect())
     };
     actions.into_iter().map(of).collect()
@@ -226,4 +230,20 @@ fn chart(range: Range, lines: Vec<Series>) -> Chart {
 
 pub(super) fn sentence(fault: &Fault) -> Text {
     fault.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_only_restore_beside_a_workspace_is_offered_to_restore() {
+        let needs = acting(Some("team"));
+        let (_, rules) = needs.iter().find(|(name, _)| *name == "restore").unwrap();
+        let beside = right::of(ActionName::Restore, Form::default(), "team");
+        let beside: Vec<Rule> = beside.iter().map(Rule::from).collect();
+        assert_eq!(*rules, beside);
+        let swap = Rule::from(&Right::on("delete", Kind::Claim, "team"));
+        assert!(!rules.contains(&swap));
+    }
 }
