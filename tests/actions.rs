@@ -244,3 +244,41 @@ async fn what_is_not_there_is_named() {
         stage.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_command_goes_into_the_container_that_mounts_the_work() {
+    for stage in stages("container", 1).await {
+        let mut set = stage.set(1);
+        set["metadata"]["name"] = json!("pair");
+        for labels in [
+            "/spec/selector/matchLabels",
+            "/spec/template/metadata/labels",
+        ] {
+            *set.pointer_mut(labels).unwrap() = json!({"app": "pair"});
+        }
+        let containers = set.pointer_mut("/spec/template/spec/containers").unwrap();
+        let mut first = containers[0].clone();
+        first["name"] = json!("sidecar");
+        first.as_object_mut().unwrap().remove("volumeMounts");
+        containers.as_array_mut().unwrap().insert(0, first);
+        let sets = stage.path("/apis/apps/v1", "statefulsets");
+        assert_eq!(stage.call("POST", &sets, &set).await.0, 201);
+        let path = format!("{sets}/pair");
+        stage
+            .until("both containers run", &path, |_, set| {
+                set["status"]["readyReplicas"] == json!(1)
+            })
+            .await;
+        let write = ["exec", "pair-0", "-c", "main", "--", "sh", "-c"];
+        let script = "echo here > /workspace/mark";
+        let (code, _, err) = stage.wsdash(&[&write[..], &[script]].concat()).await;
+        assert_eq!(code, 0, "{err}");
+        let read = ["exec", "pair-0", "--", "cat", "/workspace/mark"];
+        let (code, out, err) = stage.wsdash(&read).await;
+        assert_eq!((code, out.as_str()), (0, "here\n"), "{}: {err}", stage.name);
+        // a server asks for the name where there are several
+        let (code, _, err) = stage.wsdash(&["logs", "pair-0"]).await;
+        assert_eq!(code, 0, "{}: {err}", stage.name);
+        stage.end().await;
+    }
+}

@@ -191,7 +191,7 @@ pub struct Logs {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LogSource {
     pub pod: ObjectKey,
-    /// `None` = the first container.
+    /// `None` = the server chooses.
     pub container: Option<Text>,
     pub previous: bool,
 }

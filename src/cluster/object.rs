@@ -12,6 +12,8 @@ use serde_json::Value;
 use super::fault::{Fault, within};
 use super::rows::{self, Object};
 use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::pod::Pod;
+use crate::domain::policy::Policy;
 
 const LIMIT: Duration = Duration::from_secs(15);
 const PAGE: u32 = 500;
@@ -63,6 +65,16 @@ pub async fn yaml(client: &Client, kind: Kind, key: &ObjectKey) -> Result<String
     let mut object = answer.await?;
     clean(&mut object);
     serde_saphyr::to_string(&object).map_err(|error| Fault::of_error(&error, &what))
+}
+
+/// Reads a pod as a row.
+pub async fn pod(client: &Client, key: &ObjectKey, policy: &Policy) -> Result<Pod, Fault> {
+    let what = format!("reading pod {key}");
+    let request = http::Request::get(path(Kind::Pod, key))
+        .body(Vec::new())
+        .map_err(|error| Fault::of_error(&error, &what))?;
+    let answer = within(LIMIT, &what, client.request::<Object>(request));
+    Ok(rows::pod(answer.await?, policy))
 }
 
 /// The objects of a kind that carry these labels; the server chooses.

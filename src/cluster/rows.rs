@@ -19,6 +19,7 @@ use crate::domain::policy::Policy;
 use crate::domain::quantity::Quantity;
 
 pub(crate) use model::{Metadata, Object};
+pub(crate) use pod::pod;
 pub(crate) use protobuf::Garbled;
 pub(crate) use share::Shared;
 

@@ -119,6 +119,22 @@ impl Pod {
             .find(|c| c.waiting.as_deref().is_some_and(|w| reasons.contains(&w)))
     }
 
+    /// The container that somebody means who names none: the one that mounts the most claims for
+    /// writing, else the first.
+    pub fn work_container(&self) -> Option<&Container> {
+        let main = self.containers.iter().filter(|c| !c.init);
+        let written = |c: &Container| {
+            let claims = self.claims.iter();
+            claims
+                .filter(|(volume, _)| {
+                    let mut mounts = c.mounts.iter();
+                    mounts.any(|mount| mount.volume == *volume && !mount.read_only)
+                })
+                .count()
+        };
+        main.reduce(|best, c| if written(c) > written(best) { c } else { best })
+    }
+
     pub fn uses_claim(&self, claim: &str) -> bool {
         self.claims.iter().any(|(_, name)| &**name == claim)
     }

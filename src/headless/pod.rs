@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::os::fd::AsFd;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
@@ -12,8 +12,11 @@ use super::{put, target};
 use crate::cli::{ExecArgs, LogsArgs};
 use crate::cluster::connect::{Connection, Interaction, connect};
 use crate::cluster::exec::{ExecEnd, ExecRequest, PodTarget, Session, exec};
+use crate::cluster::fault::FaultKind;
 use crate::cluster::logs::{self, LogEvent, LogRequest};
+use crate::cluster::object;
 use crate::config::Loaded;
+use crate::domain::key::ObjectKey;
 use crate::runtime::shell;
 
 /// The session broke; ssh's own code for that.
@@ -29,12 +32,34 @@ async fn reach(loaded: &Loaded, name: &str) -> Result<(Connection, PodTarget)> {
     Ok((connection, pod))
 }
 
+/// The container that is named, else the one that mounts the work: a server would take the first.
+async fn container(
+    loaded: &Loaded,
+    connection: &Connection,
+    target: &PodTarget,
+    named: Option<&str>,
+) -> Result<String> {
+    if let Some(name) = named {
+        return Ok(name.to_owned());
+    }
+    let key = ObjectKey::new(target.namespace.as_str(), target.pod.as_str());
+    let pod = object::pod(&connection.client, &key, &loaded.config.policy()).await;
+    let pod = pod.map_err(|fault| match fault.kind {
+        FaultKind::Forbidden => anyhow!("{fault}; or name the container with -c"),
+        _ => fault.into(),
+    })?;
+    let chosen = pod.work_container();
+    let chosen = chosen.with_context(|| format!("pod {target} has no container"))?;
+    Ok(chosen.name.to_string())
+}
+
 /// Runs a command as ssh does: bytes pass unchanged, the exit code is the command's.
 pub(super) async fn run(loaded: &Loaded, args: &ExecArgs) -> Result<u8> {
     let (connection, pod) = reach(loaded, &args.name).await?;
     if let Some(why) = loaded.config.read_only(&connection.context) {
         bail!("{why}");
     }
+    let container = container(loaded, &connection, &pod, args.container.as_deref()).await?;
     let is_shell = args.command.is_empty();
     let tty = (args.tty || is_shell) && std::io::stdin().is_terminal();
     if is_shell && !tty {
@@ -46,7 +71,7 @@ pub(super) async fn run(loaded: &Loaded, args: &ExecArgs) -> Result<u8> {
         } else {
             args.command.clone()
         },
-        container: args.container.clone(),
+        container: Some(container),
         tty,
         stdin: args.stdin || is_shell,
         size: shell::window().filter(|_| tty),
@@ -129,8 +154,9 @@ async fn copy(from: Option<impl AsyncRead + Unpin>, to: &mut tokio::fs::File) ->
 /// Prints a log, and goes on where that is wanted.
 pub(super) async fn log(loaded: &Loaded, args: &LogsArgs) -> Result<u8> {
     let (connection, pod) = reach(loaded, &args.name).await?;
+    let container = container(loaded, &connection, &pod, args.container.as_deref()).await?;
     let request = LogRequest {
-        container: args.container.clone(),
+        container: Some(container),
         follow: args.follow,
         previous: args.previous,
         tail: args.tail,

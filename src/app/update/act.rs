@@ -308,9 +308,11 @@ fn shell(model: &mut Model) -> Vec<Effect> {
         .map(|c| c.name.to_string())
         .collect();
     if main.len() > 1 {
+        let work = row.work_container().map(|c| c.name.to_string());
+        let cursor = main.iter().position(|name| Some(name) == work.as_ref());
         model.modal = Some(Modal::ChooseContainer {
             containers: main,
-            cursor: 0,
+            cursor: cursor.unwrap_or(0),
             then: "shell",
         });
         return Vec::new();

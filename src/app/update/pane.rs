@@ -240,7 +240,7 @@ fn logs(model: &mut Model) -> Vec<Effect> {
             .detail
             .container
             .clone()
-            .or_else(|| first_container(model)),
+            .or_else(|| work_container(model)),
         previous: model.detail.previous,
     };
     if model.detail.logs.of.as_ref() == Some(&wanted) {
@@ -255,10 +255,9 @@ fn logs(model: &mut Model) -> Vec<Effect> {
     vec![Effect::FollowLogs { of: wanted }]
 }
 
-fn first_container(model: &Model) -> Option<Text> {
+fn work_container(model: &Model) -> Option<Text> {
     let pod = model.inventory.pods.get(&model.pod_of_selection()?)?;
-    let mut main = pod.containers.iter().filter(|c| !c.init);
-    main.next().map(|c| c.name.clone())
+    pod.work_container().map(|c| c.name.clone())
 }
 
 fn stop_logs(model: &mut Model) -> Vec<Effect> {

@@ -63,7 +63,7 @@ fn limit(containers: &[ContainerSpec], resource: &str) -> Option<Quantity> {
     Quantity::parse(&format!("{total}m")).ok()
 }
 
-pub(super) fn pod(object: Object, policy: &Policy) -> Pod {
+pub(crate) fn pod(object: Object, policy: &Policy) -> Pod {
     let Object {
         metadata,
         spec,
