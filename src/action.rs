@@ -33,6 +33,7 @@ pub mod snapshot;
 pub mod template;
 pub mod undo;
 pub mod verify;
+pub mod wire;
 
 pub use call::{Call, Expect, Identity, PatchType, Probe, Propagation, Stdin, Target};
 pub use condition::{Condition, Observed, Read, Standing};

@@ -24,4 +24,4 @@ mod tests;
 pub use effect::Effect;
 pub use model::Model;
 pub use msg::Msg;
-pub use update::{FORCE, settle, tabs, unsettled, update};
+pub use update::{TESTS, settle, tabs, unsettled, update};

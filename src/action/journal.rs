@@ -140,6 +140,8 @@ impl Progress {
 pub struct Job {
     pub plan: Plan,
     pub steps: Vec<Progress>,
+    /// When each step was begun, the last time that it was.
+    pub started: BTreeMap<usize, Timestamp>,
     /// The latest word of a wait.
     pub stages: BTreeMap<usize, String>,
     pub captured: BTreeMap<String, String>,
@@ -201,6 +203,7 @@ impl Job {
                 job = Some(Self {
                     steps: vec![Progress::Waiting; plan.steps.len()],
                     plan: (**plan).clone(),
+                    started: BTreeMap::new(),
                     stages: BTreeMap::new(),
                     captured: BTreeMap::new(),
                     notes: job.map(|j| j.notes).unwrap_or_default(),
@@ -242,6 +245,7 @@ impl Job {
                 if let Some(progress) = self.steps.get_mut(*step) {
                     *progress = Progress::Begun { at };
                 }
+                self.started.insert(*step, at);
                 self.stages.remove(step);
             }
             Entry::Stage { step, text } => {

@@ -231,7 +231,7 @@ pub const COMMANDS: &[Command] = &[
         &["V"],
         "",
         Workspace,
-        "verify that the work outlives its pod: write, evict, read, compare",
+        "verify that the work outlives its pod, there or in the marked ones one after another",
     ),
     action(
         Id::Orphans,

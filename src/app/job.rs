@@ -1,9 +1,13 @@
 //! Own actions on the screen: a plan that waits for a word, and jobs running and past.
 
+use std::collections::VecDeque;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::action::journal::{End, Job, Progress, StepResult};
 use crate::action::plan::Plan;
+use crate::domain::findings::human_duration;
+use crate::domain::key::{ObjectKey, Text};
 
 /// A job as the view lists it.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,14 +68,14 @@ impl JobRow {
         }
     }
 
-    /// Each step with how it stands and what was answered.
-    pub fn steps(&self) -> impl Iterator<Item = (&'static str, &str, String, Option<Timestamp>)> {
+    /// Each step with how it stands, its times, its calls and what was answered.
+    pub fn steps(&self) -> impl Iterator<Item = StepRow<'_>> {
         let steps = self.job.plan.steps.iter().enumerate();
         steps.map(|(at, step)| {
             let stage = self.job.stages.get(&at).cloned().unwrap_or_default();
-            let (word, note, when) = match self.job.steps.get(at) {
+            let (word, answer, ended) = match self.job.steps.get(at) {
                 None | Some(Progress::Waiting) => ("waiting", String::new(), None),
-                Some(Progress::Begun { at }) => ("begun", stage, Some(*at)),
+                Some(Progress::Begun { .. }) => ("begun", stage, None),
                 Some(Progress::Over { at, result }) => {
                     let (word, note) = match result {
                         StepResult::Done { text } => ("done", text),
@@ -83,9 +87,59 @@ impl JobRow {
                     (word, note.clone(), Some(*at))
                 }
             };
-            (word, step.title.as_str(), note, when)
+            StepRow {
+                word,
+                title: &step.title,
+                began: self.job.started.get(&at).copied(),
+                ended,
+                // with what was captured put in, as it was sent
+                calls: self
+                    .job
+                    .step(at)
+                    .map(|step| step.calls())
+                    .unwrap_or_default(),
+                answer,
+            }
         })
     }
+}
+
+/// One step of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRow<'a> {
+    pub word: &'static str,
+    pub title: &'a str,
+    pub began: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    /// As [`crate::action::Step::calls`].
+    pub calls: Vec<String>,
+    /// Empty = none yet.
+    pub answer: String,
+}
+
+impl StepRow<'_> {
+    /// When it was begun, and how long it took or has taken until now. Empty = not begun.
+    pub fn times(&self, now: Timestamp) -> String {
+        let Some(began) = self.began else {
+            return String::new();
+        };
+        let until = self.ended.unwrap_or(now);
+        let took = human_duration(until.duration_since(began));
+        let word = if self.ended.is_some() { "took" } else { "for" };
+        format!("{} {word} {took}", began.strftime("%H:%M:%SZ"))
+    }
+}
+
+/// Workspaces that are verified one after another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Round {
+    pub rest: VecDeque<ObjectKey>,
+    pub force: bool,
+    pub other_node: bool,
+    /// A plan is being made, waits for a word, or is carried out.
+    pub is_busy: bool,
+    /// Its run, once there is a plan.
+    pub run: Option<String>,
 }
 
 /// A plan on the screen, before anything happens.
@@ -99,6 +153,10 @@ pub struct Proposal {
     pub choice: Choice,
     /// What the server said to each call of a dry run.
     pub rehearsal: Vec<String>,
+    /// Whether the calls are shown under their steps.
+    pub calls: bool,
+    /// Who is asked for when this one has passed.
+    pub follows: Vec<Text>,
     pub scroll: usize,
     /// Of a job that is taken up again: how far each step came.
     pub came: Option<Vec<&'static str>>,
@@ -113,6 +171,8 @@ pub enum Choice {
     Perform,
     /// The plan as commands of kubectl, for the clipboard.
     Copy,
+    /// Shows or hides the calls under their steps.
+    Calls,
 }
 
 impl Proposal {
@@ -123,6 +183,8 @@ impl Proposal {
             typed: String::new(),
             choice: Choice::Cancel,
             rehearsal: Vec::new(),
+            calls: false,
+            follows: Vec::new(),
             scroll: 0,
             came: None,
         }
@@ -152,8 +214,9 @@ impl Proposal {
         self.choice = match (self.choice, forward) {
             (Choice::Cancel, true) | (Choice::Perform, false) => Choice::DryRun,
             (Choice::DryRun, true) | (Choice::Copy, false) => Choice::Perform,
-            (Choice::Perform, true) | (Choice::Cancel, false) => Choice::Copy,
-            (Choice::Copy, true) | (Choice::DryRun, false) => Choice::Cancel,
+            (Choice::Perform, true) | (Choice::Calls, false) => Choice::Copy,
+            (Choice::Copy, true) | (Choice::Cancel, false) => Choice::Calls,
+            (Choice::Calls, true) | (Choice::DryRun, false) => Choice::Cancel,
         };
         // steps that were taken cannot be tried
         if self.came.is_some() && matches!(self.choice, Choice::DryRun) {

@@ -50,9 +50,9 @@ pub enum Modal {
         cursor: usize,
         in_place: bool,
     },
-    /// Whether to verify a workspace although somebody may be working in it.
-    ChooseForce {
-        workspace: ObjectKey,
+    /// How to verify workspaces: whether somebody may be working there, and to which node.
+    ChooseTest {
+        workspaces: Vec<ObjectKey>,
         cursor: usize,
     },
     /// A plan, before anything happens.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::column::{Column, columns};
 use super::detail::Detail;
 use super::field::Facts;
-use super::job::JobRow;
+use super::job::{JobRow, Round};
 use super::keymap::Keymap;
 use super::listing::{Listing, RowId, Sort};
 use super::modal::Modal;
@@ -43,8 +43,10 @@ pub struct Model {
     pub history: Vec<String>,
     /// Own actions by run id, running and past.
     pub jobs: BTreeMap<String, JobRow>,
-    /// It was said that jobs run; the next ctrl-c leaves all the same.
-    pub warned: bool,
+    /// Until then the next ctrl-c leaves although jobs run: it was said that they do.
+    pub warned: Option<Timestamp>,
+    /// Workspaces that are verified one after another.
+    pub round: Option<Round>,
     /// The columns of views that somebody chose, from left to right; the others have their own.
     pub columns: BTreeMap<View, Vec<&'static Column>>,
     /// Which key means which command.
@@ -229,7 +231,8 @@ impl Model {
             notice: None,
             history: Vec::new(),
             jobs: BTreeMap::new(),
-            warned: false,
+            warned: None,
+            round: None,
             columns: BTreeMap::new(),
             keymap: Keymap::default(),
             contexts: Vec::new(),

@@ -233,10 +233,19 @@ fn a_shell_goes_to_the_pod_under_the_cursor() {
 }
 
 fn proposal(model: &mut Model, typed_name: Option<&str>) {
-    use crate::action::{Place, Plan, Request, RunId};
-    let request = Request::Evict {
+    let request = crate::action::Request::Evict {
         workspaces: Vec::new(),
     };
+    let proposal = planned(model, request, typed_name);
+    update(model, Msg::Proposed(Ok(Box::new(proposal))));
+}
+
+fn planned(
+    model: &Model,
+    request: crate::action::Request,
+    typed_name: Option<&str>,
+) -> super::job::Proposal {
+    use crate::action::{Place, Plan, RunId};
     let plan = Plan {
         id: RunId("evict-1".into()),
         action: request.action(),
@@ -248,7 +257,7 @@ fn proposal(model: &mut Model, typed_name: Option<&str>) {
         },
         by: "ann".into(),
         made: model.now,
-        title: "end the session of ide-1".into(),
+        title: "a plan".into(),
         subjects: Vec::new(),
         steps: Vec::new(),
         losses: Vec::new(),
@@ -258,8 +267,7 @@ fn proposal(model: &mut Model, typed_name: Option<&str>) {
         rights: Vec::new(),
         locks: Vec::new(),
     };
-    let proposal = super::job::Proposal::new(plan, Vec::new());
-    update(model, Msg::Proposed(Ok(Box::new(proposal))));
+    super::job::Proposal::new(plan, Vec::new())
 }
 
 #[test]
@@ -332,12 +340,174 @@ fn a_restore_asks_first_from_when_and_where_to() {
 fn a_test_of_persistence_asks_whether_somebody_works_unless_told_otherwise() {
     use crate::action::Request;
     let mut model = model();
-    for (keys, expected) in [("V enter", false), ("V down enter", true)] {
-        let Request::Verify { force, .. } = asked(&press(&mut model, keys)) else {
+    for (keys, expected) in [
+        ("V enter", (false, false)),
+        ("V down enter", (false, true)),
+        ("V down down enter", (true, false)),
+        ("V down down down enter", (true, true)),
+    ] {
+        let Request::Verify {
+            force, other_node, ..
+        } = asked(&press(&mut model, keys))
+        else {
             panic!("no test");
         };
-        assert_eq!(force, expected, "{keys}");
+        assert_eq!((force, other_node), expected, "{keys}");
     }
+}
+
+/// What is asked for next, by name.
+fn tested(effects: &[Effect]) -> String {
+    match asked(effects) {
+        crate::action::Request::Verify { workspace, .. } => workspace.name.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The plan of a test comes, is confirmed, and its job ends like that.
+fn verified(model: &mut Model, run: &str, end: &str) -> Vec<Effect> {
+    use crate::action::journal::{End, Entry, StepResult};
+    use crate::action::{Condition, Job, Record, RunId, Step};
+    let request = crate::action::Request::Verify {
+        workspace: crate::domain::key::ObjectKey::new("team", "x"),
+        force: false,
+        other_node: false,
+    };
+    let mut shown = planned(model, request, None);
+    shown.plan.id = RunId(run.into());
+    // what a report goes by
+    let gone = Condition::Absent {
+        kind: Kind::Pod,
+        key: crate::domain::key::ObjectKey::new("team", "x"),
+    };
+    for id in ["evict", "ready"] {
+        shown.plan.steps.push(Step::wait(id, id, gone.clone(), 1));
+    }
+    let mut entries = vec![Entry::Planned {
+        plan: Box::new(shown.plan.clone()),
+    }];
+    for (step, id) in shown
+        .plan
+        .steps
+        .iter()
+        .map(|step| step.id.clone())
+        .enumerate()
+    {
+        entries.push(Entry::Answered {
+            step,
+            id,
+            result: StepResult::Done { text: "so".into() },
+            captured: [].into(),
+        });
+    }
+    entries.push(Entry::Ended {
+        end: match end {
+            "passed" => End::Done,
+            why => End::Failed {
+                why: why.into(),
+                next: "look".into(),
+            },
+        },
+    });
+    let at = model.now;
+    let records = entries.into_iter().map(|entry| Record { at, entry });
+    let records: Vec<Record> = records.collect();
+    update(model, Msg::Proposed(Ok(Box::new(shown))));
+    let effects = press(model, "tab tab enter");
+    assert!(matches!(&effects[..], [Effect::Perform { .. }]));
+    let job = Job::replay(&records, false).unwrap();
+    let result = Ok(Box::new(job));
+    let run = run.to_owned();
+    update(model, Msg::JobEnded { run, result });
+    settle_all(model)
+}
+
+#[test]
+fn marked_workspaces_are_verified_one_after_another_and_the_first_that_fails_ends_the_round() {
+    let mut model = model();
+    let first = tested(&press(&mut model, "g space space space V enter"));
+    assert_eq!(first, "ide-0");
+    let second = tested(&verified(&mut model, "verify-1", "passed"));
+    assert_ne!(second, first);
+    assert_eq!(verified(&mut model, "verify-2", "it is gone"), []);
+    assert_eq!(model.round, None);
+    let notice = model.notice.unwrap().text;
+    assert!(notice.contains("not verified: "), "{notice}");
+}
+
+#[test]
+fn a_round_of_tests_goes_on_behind_a_refusal_and_ends_with_a_no() {
+    let mut model = model();
+    press(&mut model, "g space space space V enter");
+    update(
+        &mut model,
+        Msg::Proposed(Err("somebody works in it".into())),
+    );
+    assert_eq!(
+        settle_all(&mut model),
+        [],
+        "the reason stands on the screen"
+    );
+    let request = asked(&press(&mut model, "esc"));
+    let shown = planned(&model, request, None);
+    assert_eq!(shown.plan.title, "a plan");
+    update(&mut model, Msg::Proposed(Ok(Box::new(shown))));
+    let Some(Modal::Proposal(shown)) = &model.modal else {
+        panic!("no dialog")
+    };
+    assert_eq!(shown.follows.len(), 1);
+    assert_eq!(press(&mut model, "esc"), []);
+    assert_eq!(model.round, None);
+}
+
+#[test]
+fn quitting_asks_each_time_that_something_runs() {
+    use crate::action::{Record, journal::Entry};
+    let mut model = model();
+    let runs = |model: &mut Model, run: &str| {
+        let request = crate::action::Request::Evict {
+            workspaces: Vec::new(),
+        };
+        let plan = Box::new(planned(model, request, None).plan);
+        let at = model.now;
+        let record = Box::new(Record {
+            at,
+            entry: Entry::Planned { plan },
+        });
+        let run = run.to_owned();
+        update(model, Msg::Journal { run, record });
+    };
+    let asks = |model: &mut Model| {
+        press(model, "ctrl-c");
+        model.quit.take().is_none()
+    };
+    runs(&mut model, "a");
+    assert!(asks(&mut model));
+    assert!(!asks(&mut model), "said twice, it is meant");
+    let later = model.now + jiff::SignedDuration::from_mins(1);
+    update(&mut model, Msg::Now(later));
+    assert!(asks(&mut model), "a minute later it is another decision");
+    runs(&mut model, "b");
+    assert!(asks(&mut model), "nobody was told of this one");
+}
+
+#[test]
+fn the_calls_of_a_plan_are_shown_where_there_is_room_and_on_demand() {
+    let mut model = model();
+    let shows = |model: &Model| matches!(&model.modal, Some(Modal::Proposal(p)) if p.calls);
+    proposal(&mut model, None);
+    assert!(!shows(&model));
+    press(&mut model, "c");
+    assert!(shows(&model));
+    press(&mut model, "shift-tab enter");
+    assert!(!shows(&model));
+    update(&mut model, Msg::Resize(160, 45));
+    proposal(&mut model, Some("cc"));
+    assert!(shows(&model));
+    press(&mut model, "c");
+    assert!(shows(&model), "it is part of the name");
+    press(&mut model, "shift-tab enter");
+    assert!(!shows(&model));
 }
 
 #[test]

@@ -6,11 +6,12 @@ mod choose;
 mod modal;
 mod pane;
 mod propose;
+mod round;
 mod sweep;
 mod typed;
 
-pub use choose::FORCE;
 pub use pane::tabs;
+pub use round::TESTS;
 pub(super) use sweep::Sweep;
 
 use jiff::SignedDuration;
@@ -197,7 +198,9 @@ pub fn settle(model: &mut Model) -> Vec<Effect> {
         listing.place_again(&facts, changed);
     }
     model.listings.insert(view, listing);
-    pane::settle(model)
+    let mut effects = round::go_on(model);
+    effects.extend(pane::settle(model));
+    effects
 }
 
 /// Judges what changed. While the first lists arrive, every kind that becomes complete has

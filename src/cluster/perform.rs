@@ -20,7 +20,8 @@ use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
 
-use crate::action::{Call, Expect, Identity, PatchType, RUN_LABEL, Target};
+pub(crate) use crate::action::wire::path;
+use crate::action::{Call, Expect, Identity, RUN_LABEL, Target};
 use crate::cluster::exec::{self, PodTarget};
 use crate::cluster::fault::{Fault, FaultKind, within};
 use crate::domain::key::{Kind, ObjectKey};
@@ -32,20 +33,6 @@ const MANAGER: &str = "wsdash";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces";
 /// What is kept of a command's output, in bytes.
 const KEPT_OUTPUT: usize = 64 * 1024;
-
-/// The objects of a kind in a namespace (empty: all, or a kind without namespaces).
-pub(crate) fn path(kind: Kind, namespace: &str) -> String {
-    let version = if kind.group().is_empty() {
-        "/api/v1".to_owned()
-    } else {
-        format!("/apis/{}/v1", kind.group())
-    };
-    if kind.namespaced() && !namespace.is_empty() {
-        format!("{version}/namespaces/{namespace}/{}", kind.resource())
-    } else {
-        format!("{version}/{}", kind.resource())
-    }
-}
 
 /// What a call answered.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -138,60 +125,19 @@ impl Caller {
 
     /// Makes one call. Its preconditions are the target's identity and version.
     pub(crate) async fn call(&self, call: &Call, dry: bool) -> Result<Answer, Fault> {
-        let query = if dry {
-            format!("?fieldManager={MANAGER}&dryRun=All")
-        } else {
-            format!("?fieldManager={MANAGER}")
+        if dry && !call.can_be_tried() {
+            return Ok(Answer::of(Value::Null, "a command cannot be tried"));
+        }
+        let uid = match call.target() {
+            Some(target) => self.uid(target).await?,
+            None => String::new(),
         };
-        match call {
-            Call::Create {
-                kind,
-                namespace,
-                manifest,
-            } => {
-                let name = manifest["metadata"]["name"].as_str().unwrap_or("?");
-                let what = format!("creating {} {name}", kind.object());
-                let path = format!("{}{query}", path(*kind, namespace));
-                let made = self
-                    .send(Method::POST, path, "application/json", manifest, &what)
-                    .await?;
-                Ok(Answer::of(made, "created"))
-            }
-            Call::Patch {
-                target,
-                patch_type,
-                patch,
-                subresource,
-            } => {
-                let uid = self.uid(target).await?;
-                let sub = subresource
-                    .as_deref()
-                    .map_or(String::new(), |s| format!("/{s}"));
-                let change = Change {
-                    kind: *patch_type,
-                    patch,
-                    sub: &sub,
-                };
-                self.patch(target, &uid, &change, &query).await
-            }
-            Call::Scale { set, replicas } => {
-                let uid = self.uid(set).await?;
-                let change = Change {
-                    kind: PatchType::Merge,
-                    patch: &json!({"spec": {"replicas": replicas}}),
-                    sub: "/scale",
-                };
-                self.patch(set, &uid, &change, &query).await
-            }
-            Call::Delete {
-                target,
-                propagation,
-            } => {
-                let policy = serde_json::to_value(propagation).unwrap_or_default();
-                self.delete(target, &policy, dry).await
-            }
-            Call::Evict { pod } => self.evict(pod, &query, dry).await,
-            Call::Exec { .. } if dry => Ok(Answer::of(Value::Null, "a command cannot be tried")),
+        let (kind, key) = call.object();
+        let (doing, done) = match call {
+            Call::Create { .. } => ("creating", "created"),
+            Call::Patch { .. } | Call::Scale { .. } => ("changing", "changed"),
+            Call::Delete { .. } => ("deleting", "deletion accepted"),
+            Call::Evict { .. } => ("evicting", "eviction accepted"),
             Call::Exec {
                 pod,
                 container,
@@ -200,7 +146,6 @@ impl Caller {
                 limit,
                 expect,
             } => {
-                self.uid(pod).await?;
                 let target = PodTarget::new(&*pod.key.namespace, &*pod.key.name);
                 let words: Vec<&str> = command.iter().map(String::as_str).collect();
                 let limit = Duration::from_secs(u64::from(*limit));
@@ -213,86 +158,23 @@ impl Caller {
                     &bytes,
                     limit,
                 );
-                judge_output(&run.await?, expect, &target)
-            }
-        }
-    }
-
-    async fn delete(&self, target: &Target, policy: &Value, dry: bool) -> Result<Answer, Fault> {
-        let uid = self.uid(target).await?;
-        let what = format!("deleting {} {}", target.kind.object(), target.key);
-        let mut body = json!({
-            "kind": "DeleteOptions", "apiVersion": "v1",
-            "preconditions": {"uid": uid}, "propagationPolicy": policy,
-        });
-        if let Some(version) = &target.version {
-            body["preconditions"]["resourceVersion"] = json!(version);
-        }
-        if dry {
-            body["dryRun"] = json!(["All"]);
-        }
-        let path = object_path(target);
-        let gone = self
-            .send(Method::DELETE, path, "application/json", &body, &what)
-            .await?;
-        Ok(Answer::of(gone, "deletion accepted"))
-    }
-
-    async fn evict(&self, pod: &Target, query: &str, dry: bool) -> Result<Answer, Fault> {
-        let uid = self.uid(pod).await?;
-        let what = format!("evicting pod {}", pod.key);
-        let mut options = json!({"preconditions": {"uid": uid}});
-        if dry {
-            options["dryRun"] = json!(["All"]);
-        }
-        let body = json!({
-            "apiVersion": "policy/v1", "kind": "Eviction",
-            "metadata": {"name": &*pod.key.name, "namespace": &*pod.key.namespace},
-            "deleteOptions": options,
-        });
-        let path = format!("{}/eviction{query}", object_path(pod));
-        let answer = self
-            .send(Method::POST, path, "application/json", &body, &what)
-            .await?;
-        Ok(Answer::of(answer, "eviction accepted"))
-    }
-
-    async fn patch(
-        &self,
-        target: &Target,
-        uid: &str,
-        change: &Change<'_>,
-        query: &str,
-    ) -> Result<Answer, Fault> {
-        let Change { kind, patch, sub } = change;
-        let what = format!("changing {} {}", target.kind.object(), target.key);
-        let (content, body) = match kind {
-            PatchType::Merge => {
-                let mut body = Value::clone(patch);
-                // a scale has no uid of its own that a patch could name
-                if sub.is_empty() {
-                    body["metadata"]["uid"] = json!(uid);
-                }
-                if let Some(version) = &target.version {
-                    body["metadata"]["resourceVersion"] = json!(version);
-                }
-                ("application/merge-patch+json", body)
-            }
-            PatchType::Json => {
-                let mut operations =
-                    vec![json!({"op": "test", "path": "/metadata/uid", "value": uid})];
-                if let Some(version) = &target.version {
-                    operations.push(
-                        json!({"op": "test", "path": "/metadata/resourceVersion", "value": version}),
-                    );
-                }
-                operations.extend(patch.as_array().into_iter().flatten().cloned());
-                ("application/json-patch+json", Value::Array(operations))
+                return judge_output(&run.await?, expect, &target);
             }
         };
-        let url = format!("{}{sub}{query}", object_path(target));
-        let object = self.send(Method::PATCH, url, content, &body, &what).await?;
-        Ok(Answer::of(object, "changed"))
+        let what = format!("{doing} {} {key}", kind.object());
+        let unsendable = || Fault::new(FaultKind::Invalid, &*what, "correct the names");
+        let wire = call.wire(&uid, dry).ok_or_else(unsendable)?;
+        let method = Method::from_bytes(wire.method.as_bytes());
+        let object = self
+            .send(
+                method.map_err(|_cause| unsendable())?,
+                wire.path + &wire.query,
+                wire.content,
+                &wire.body,
+                &what,
+            )
+            .await?;
+        Ok(Answer::of(object, done))
     }
 
     /// The uid that the call must find. What a crash may have left is looked up by its label;
@@ -401,13 +283,6 @@ impl Caller {
     }
 }
 
-/// A patch, and the subresource that it goes to (with its slash).
-struct Change<'a> {
-    kind: PatchType,
-    patch: &'a Value,
-    sub: &'a str,
-}
-
 /// What an Event says.
 pub(crate) struct EventNote<'a> {
     pub(crate) kind: Kind,
@@ -419,14 +294,6 @@ pub(crate) struct EventNote<'a> {
     pub(crate) text: &'a str,
     pub(crate) warning: bool,
     pub(crate) at: Timestamp,
-}
-
-fn object_path(target: &Target) -> String {
-    format!(
-        "{}/{}",
-        path(target.kind, &target.key.namespace),
-        target.key.name
-    )
 }
 
 fn judge_output(

@@ -9,12 +9,11 @@ use ratatui::widgets::{Block, BorderType, Clear};
 use super::look::{Look, Role};
 use super::{markdown, text};
 use crate::action::restore::Point;
-use crate::app::FORCE;
-use crate::app::Model;
 use crate::app::column::columns;
 use crate::app::command::{self, COMMANDS};
 use crate::app::job::{Choice, Proposal};
 use crate::app::modal::{Modal, Prompt};
+use crate::app::{Model, TESTS};
 use crate::domain::findings::ago;
 use crate::domain::quantity::human_bytes;
 
@@ -65,9 +64,12 @@ pub(super) fn draw(
             let title = format!("restore {}: {place} (tab changes)", workspace.name);
             painter.menu(frame, &title, painter.points(points), *cursor);
         }
-        Modal::ChooseForce { workspace, cursor } => {
-            let title = format!("verify {}", workspace.name);
-            let lines = FORCE.map(Line::raw).to_vec();
+        Modal::ChooseTest { workspaces, cursor } => {
+            let title = match workspaces.as_slice() {
+                [one] => format!("verify {}", one.name),
+                several => format!("verify {} workspaces, one after another", several.len()),
+            };
+            let lines = TESTS.map(|(text, ..)| Line::raw(text)).to_vec();
             painter.menu(frame, &title, lines, *cursor);
         }
         Modal::AskSize { claim, prompt } => {
@@ -192,8 +194,12 @@ impl Painter<'_> {
         let look = self.look;
         let mut lines: Vec<Line<'static>> = Vec::new();
         let mut say = |text: &str, role: Role| {
-            for line in text::wrap(text, width) {
-                lines.push(Line::styled(line, look.style(role)));
+            // wrapping takes blanks at the beginning for nothing
+            let bare = text.trim_start_matches(' ');
+            let blanks = " ".repeat(text.len() - bare.len());
+            let room = width.saturating_sub(u16::try_from(blanks.len()).unwrap_or(0));
+            for line in text::wrap(bare, room) {
+                lines.push(Line::styled(format!("{blanks}{line}"), look.style(role)));
             }
         };
         for subject in &plan.subjects {
@@ -211,6 +217,11 @@ impl Painter<'_> {
             let came = proposal.came.as_ref().and_then(|came| came.get(at));
             let came = came.map_or_else(String::new, |word| format!("{word:<8} "));
             say(&format!("{:>2} {came}{}", at + 1, step.title), Role::Text);
+            if proposal.calls {
+                for call in step.calls() {
+                    say(&format!("   {call}"), Role::Dim);
+                }
+            }
         }
         for loss in &plan.losses {
             say(&format!("can be lost: {loss}"), Role::Bad);
@@ -223,6 +234,10 @@ impl Painter<'_> {
         }
         for note in &plan.notes {
             say(&format!("note: {note}"), Role::Warn);
+        }
+        if !proposal.follows.is_empty() {
+            let names = proposal.follows.join(", ");
+            say(&format!("when it passes, asked anew: {names}"), Role::Text);
         }
         for right in &proposal.missing {
             say(&format!("missing right: {right}"), Role::Bad);
@@ -259,6 +274,7 @@ impl Painter<'_> {
             (Choice::DryRun, "Dry run"),
             (Choice::Perform, "Perform"),
             (Choice::Copy, "Copy kubectl"),
+            (Choice::Calls, "Calls"),
         ] {
             if proposal.came.is_some() && choice == Choice::DryRun {
                 continue;
@@ -272,12 +288,9 @@ impl Painter<'_> {
                 self.look.style(Role::Text)
             };
             spans.push(Span::styled(format!("[ {word} ]"), style));
-            spans.push(Span::raw("  "));
+            spans.push(Span::raw(" "));
         }
-        spans.push(Span::styled(
-            "tab chooses, enter takes it",
-            self.look.style(Role::Dim),
-        ));
+        spans.push(Span::styled("tab, enter", self.look.style(Role::Dim)));
         let line = text::fit_line(Line::from(spans), width);
         frame
             .buffer_mut()

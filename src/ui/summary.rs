@@ -78,7 +78,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Each step with its time and its answer, and how to go on or back.
+    /// Each step with its times, its calls and its answer, and how to go on or back.
     fn job(&self, id: &str) -> Vec<Line<'static>> {
         use crate::action::journal::End;
         let model = self.model;
@@ -94,17 +94,28 @@ impl Writer<'_> {
             format!("{} / {}", plan.place.context, plan.namespace()),
         ));
         lines.push(self.pair("by", &plan.by));
-        for (word, title, note, when) in row.steps() {
-            let role = match word {
+        lines.push(self.pair(
+            "began",
+            row.started().strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        ));
+        for step in row.steps() {
+            let role = match step.word {
                 "done" | "found" => Role::Ok,
                 "failed" | "unknown" => Role::Bad,
                 "begun" => Role::Accent,
                 _ => Role::Dim,
             };
-            let age = when.map_or_else(String::new, |at| format!(" {} ago", ago(model.now, at)));
-            lines.extend(self.wrapped(&format!("{word:<8} {title}{age}"), role, 0));
-            if !note.is_empty() {
-                lines.extend(self.wrapped(&note, Role::Text, 9));
+            let text = format!("{:<8} {}", step.word, step.title);
+            lines.extend(self.wrapped(&text, role, 0));
+            let times = step.times(model.now);
+            if !times.is_empty() {
+                lines.extend(self.wrapped(&times, Role::Text, 9));
+            }
+            for call in &step.calls {
+                lines.extend(self.wrapped(call, Role::Dim, 9));
+            }
+            if !step.answer.is_empty() {
+                lines.extend(self.wrapped(&step.answer, Role::Text, 9));
             }
         }
         match &row.job.end {

@@ -1,5 +1,4 @@
-//! Questions ahead of a plan (which point in time and where to, whether to go on although somebody
-//! may be working) and which Prometheus to ask.
+//! Questions: ahead of a restore, which point in time and where to; and which Prometheus to ask.
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -73,48 +72,6 @@ pub(super) fn press_point(
         in_place,
     });
     Vec::new()
-}
-
-/// What [`Modal::ChooseForce`] offers: the careful answer first.
-pub const FORCE: [&str; 2] = [
-    "only if nobody works in it (asks the session port)",
-    "even if somebody works in it: the session ends",
-];
-
-pub(super) fn ask_force(model: &mut Model) -> Vec<Effect> {
-    match model.workspace_of_selection() {
-        Some(workspace) => {
-            model.modal = Some(Modal::ChooseForce {
-                workspace,
-                cursor: 0,
-            });
-        }
-        None => model.notify(Level::Warn, "the selected row belongs to no workspace"),
-    }
-    Vec::new()
-}
-
-pub(super) fn press_force(
-    model: &mut Model,
-    workspace: ObjectKey,
-    cursor: usize,
-    key: KeyEvent,
-) -> Vec<Effect> {
-    match pick(model, key, cursor, FORCE.len()) {
-        Pick::Moved(cursor) => {
-            model.modal = Some(Modal::ChooseForce { workspace, cursor });
-            Vec::new()
-        }
-        Pick::Left => Vec::new(),
-        Pick::Chosen => {
-            let request = Request::Verify {
-                workspace,
-                force: cursor == 1,
-                other_node: false,
-            };
-            propose(model, request)
-        }
-    }
 }
 
 pub(super) fn press_metrics(

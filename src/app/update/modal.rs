@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use strum::IntoEnumIterator as _;
 use tui_input::{Input, InputRequest};
 
-use super::{act, choose, propose, relist, typed};
+use super::{act, choose, propose, relist, round, typed};
 use crate::app::command::{self, Id};
 use crate::app::detail::Tab;
 use crate::app::effect::Effect;
@@ -52,9 +52,7 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             cursor,
             in_place,
         } => choose::press_point(model, (workspace, points), (cursor, in_place), key),
-        Modal::ChooseForce { workspace, cursor } => {
-            choose::press_force(model, workspace, cursor, key)
-        }
+        Modal::ChooseTest { workspaces, cursor } => round::press(model, workspaces, cursor, key),
         Modal::Proposal(proposal) => propose::press(model, proposal, key),
         Modal::Runbook { code, scroll } => {
             let scroll = read(model, key, scroll);

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::choose;
+use super::{choose, round};
 use crate::action::journal::{Entry, Job, Record};
 use crate::action::kubectl;
 use crate::action::request::{Growth, Request};
@@ -17,6 +17,9 @@ use crate::domain::inventory::beside;
 use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::quantity::Quantity;
 
+/// Screens with so many lines show the calls of a plan from the start.
+const ROOMY: u16 = 40;
+
 /// What is asked for by key; it becomes a plan, never a deed.
 pub(super) fn ask(model: &mut Model, id: Id) -> Vec<Effect> {
     let request = match id {
@@ -29,7 +32,12 @@ pub(super) fn ask(model: &mut Model, id: Id) -> Vec<Effect> {
             return ask_size(model);
         }
         Id::Restore => return choose::ask_point(model),
-        Id::Verify => return choose::ask_force(model),
+        Id::Verify => {
+            return match workspaces(model) {
+                Some(workspaces) => round::ask(model, workspaces),
+                None => Vec::new(),
+            };
+        }
         Id::Orphans => Some(model.claims_of_selection())
             .filter(|claims| !claims.is_empty())
             .map(|claims| Request::Orphans { claims }),
@@ -55,7 +63,7 @@ pub(super) fn propose(model: &mut Model, request: Request) -> Vec<Effect> {
 }
 
 /// The marked workspaces, else that of the selected row.
-fn workspaces(model: &Model) -> Option<Vec<ObjectKey>> {
+pub(super) fn workspaces(model: &Model) -> Option<Vec<ObjectKey>> {
     let marked: Vec<ObjectKey> = (model.listing().marks.iter())
         .filter_map(|row| match row {
             RowId::Workspace(key) => Some(key.clone()),
@@ -144,8 +152,14 @@ fn growth(text: &str) -> Option<Growth> {
 
 pub(super) fn take_proposal(model: &mut Model, result: Result<Box<Proposal>, Text>) {
     model.notice = None;
+    round::take_plan(model, result.as_deref().ok());
     model.modal = Some(match result {
-        Ok(proposal) => Modal::Proposal(proposal),
+        Ok(mut proposal) => {
+            // where there is room nobody has to ask for them
+            proposal.calls = model.size.1 >= ROOMY;
+            proposal.follows = round::follows(model);
+            Modal::Proposal(proposal)
+        }
         Err(why) => Modal::Message {
             title: "nothing was done".into(),
             text: why.to_string(),
@@ -167,15 +181,26 @@ pub(super) fn press(model: &mut Model, mut proposal: Box<Proposal>, key: KeyEven
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     let mut effects = Vec::new();
     match key.code {
-        KeyCode::Esc => return Vec::new(),
+        KeyCode::Esc => {
+            round::stop(model, &proposal.plan.id);
+            return Vec::new();
+        }
         KeyCode::Tab | KeyCode::Right => proposal.next(true),
         KeyCode::BackTab | KeyCode::Left => proposal.next(false),
         KeyCode::Down | KeyCode::PageDown => {
             let rows = usize::from(model.drawn.text_rows);
             let end = model.drawn.text_lines.saturating_sub(rows);
-            proposal.scroll = (proposal.scroll + 1).min(end);
+            let by = if key.code == KeyCode::Down { 1 } else { rows };
+            proposal.scroll = (proposal.scroll + by).min(end);
         }
-        KeyCode::Up | KeyCode::PageUp => proposal.scroll = proposal.scroll.saturating_sub(1),
+        KeyCode::Up => proposal.scroll = proposal.scroll.saturating_sub(1),
+        KeyCode::PageUp => {
+            let rows = usize::from(model.drawn.text_rows);
+            proposal.scroll = proposal.scroll.saturating_sub(rows);
+        }
+        KeyCode::Char('c') if !control && proposal.plan.typed_name.is_none() => {
+            proposal.calls = !proposal.calls;
+        }
         KeyCode::Backspace => {
             proposal.typed.pop();
         }
@@ -185,6 +210,7 @@ pub(super) fn press(model: &mut Model, mut proposal: Box<Proposal>, key: KeyEven
         KeyCode::Enter => match proposal.choice {
             Choice::Cancel => {
                 model.notify(Level::Good, "nothing was done");
+                round::stop(model, &proposal.plan.id);
                 return Vec::new();
             }
             Choice::DryRun => {
@@ -198,6 +224,7 @@ pub(super) fn press(model: &mut Model, mut proposal: Box<Proposal>, key: KeyEven
                 model.notify(Level::Good, "copied the commands of kubectl");
                 effects.push(Effect::Copy { text });
             }
+            Choice::Calls => proposal.calls = !proposal.calls,
             Choice::Perform => match proposal.obstacle() {
                 Some(why) => model.notify(Level::Warn, why),
                 None if proposal.came.is_some() => return go_on(model, &proposal.plan),
@@ -225,6 +252,8 @@ pub(super) fn take_record(model: &mut Model, run: String, record: &Record) {
     if let Entry::Planned { .. } = &record.entry {
         if let Some(job) = Job::replay(std::slice::from_ref(record), false) {
             model.jobs.insert(run, JobRow { job, running: true });
+            // nobody was told of this one
+            model.warned = None;
         }
     } else if let Some(row) = model.jobs.get_mut(&run) {
         row.running = true;
@@ -246,6 +275,7 @@ pub(super) fn take_end(model: &mut Model, run: &str, result: Result<Box<Job>, Te
                 Level::Bad
             };
             model.notify(level, format!("{}: {}", row.job.plan.title, row.state()));
+            round::take_job(model, run, Some(&row.job));
             // The journal of the other job says so too; its lines were not sent here.
             if let Request::Undo { job } = &row.job.plan.request
                 && row.job.is_done()
@@ -260,6 +290,7 @@ pub(super) fn take_end(model: &mut Model, run: &str, result: Result<Box<Job>, Te
                 row.running = false;
             }
             model.notify(Level::Bad, why.to_string());
+            round::take_job(model, run, None);
         }
     }
     model.stirred = true;
@@ -268,14 +299,15 @@ pub(super) fn take_end(model: &mut Model, run: &str, result: Result<Box<Job>, Te
 /// Quitting asks while a job runs: what is cut off can be resumed, and that must be known.
 pub(super) fn may_quit(model: &mut Model) -> bool {
     let running = model.jobs.values().filter(|row| row.running).count();
-    if running == 0 || model.warned {
+    if running == 0 || model.warned.is_some_and(|until| model.now < until) {
         return true;
     }
-    model.warned = true;
     model.notify(
         Level::Warn,
         format!("{running} running: ctrl-c again leaves after the step; `wsdash resume` goes on"),
     );
+    // as long as it stands on the screen
+    model.warned = model.notice.as_ref().map(|notice| notice.until);
     false
 }
 

@@ -25,6 +25,9 @@ pub(super) fn plan(plan: &Plan) -> String {
     }
     for (at, step) in plan.steps.iter().enumerate() {
         let _ = writeln!(text, "  {}. {}", at + 1, step.title);
+        for call in step.calls() {
+            let _ = writeln!(text, "       {call}");
+        }
     }
     for loss in &plan.losses {
         let _ = writeln!(text, "can be lost: {loss}");
@@ -136,13 +139,15 @@ pub(super) fn document(job: &Job) -> Value {
         .steps
         .iter()
         .enumerate()
-        .map(|(at, step)| {
-            let (state, note) = progress(job, at);
-            let at = match job.steps.get(at) {
+        .map(|(number, step)| {
+            let (state, note) = progress(job, number);
+            let at = match job.steps.get(number) {
                 Some(Progress::Begun { at } | Progress::Over { at, .. }) => Some(at),
                 _ => None,
             };
+            let step = step.filled(&job.captured);
             json!({"id": step.id, "title": step.title, "state": state, "at": at,
+                "started": job.started.get(&number), "calls": step.calls(),
                 "note": note.trim_start_matches(": ")})
         })
         .collect();
