@@ -7,6 +7,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stderr,
     reason = "a test fails by a panic, and says aloud what it did not ask"
 )]
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+#[path = "kubectl/copied.rs"]
+mod copied;
 #[path = "pty/harness.rs"]
 mod pty;
 

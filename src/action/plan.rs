@@ -295,7 +295,7 @@ impl Step {
 
 /// Whether `${name}` is a captured value. A manifest that is put back as it was may hold `${HOME}`
 /// of its own; captured values are called like objects, in small letters with a dash.
-fn is_capture(name: &str) -> bool {
+pub(super) fn is_capture(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     name.contains('-') && name.chars().all(fits)
 }

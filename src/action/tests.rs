@@ -1,3 +1,4 @@
+mod copied;
 mod persistence;
 mod undo;
 
