@@ -53,6 +53,7 @@ mod world;
 pub use clock::Clock;
 pub use drill::{Harm, Verdict};
 pub use faults::{Behaviour, DriverCall};
+pub use http::Used;
 pub use scenario::{Drill, Name, Placed, Scenario, list as scenarios};
 
 /// How the world's own life is looked after at the least, in real time.
@@ -193,6 +194,16 @@ impl Running {
     /// Has `CreateSnapshot` take so many seconds of the simulated clock longer.
     pub fn slow_snapshots(&self, seconds: f64) {
         self.shared.world().faults.snapshot_delay = seconds;
+    }
+
+    /// The rights that the requests of a user needed, of one that roles bind.
+    pub fn used(&self, user: &str) -> Vec<Used> {
+        self.shared.used(user)
+    }
+
+    /// From here on only new requests are told by [`Self::used`].
+    pub fn forget_uses(&self) {
+        self.shared.forget_uses();
     }
 
     /// What the drill asks for, when the scenario is one.

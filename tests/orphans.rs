@@ -386,8 +386,14 @@ async fn it_is_done_under_exactly_its_role_and_under_no_less() {
         look(&stage).await;
         let name = claim(&stage).await["spec"]["volumeName"].clone();
         let args = ["orphans", CLAIM, "--delete", "--yes"];
-        only_under_its_role(&stage, "orphans", &args).await;
-        undone(&stage, name.as_str().unwrap()).await;
+        only_under_its_role(&stage, &["orphans"], &args).await;
+        let id = stage.job("orphans").await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let undo = ["undo", &id, "--yes"];
+        only_under_its_role(&stage, &["orphans", "--undo"], &undo).await;
+        is_back(&stage, name.as_str().unwrap()).await;
         stage.inspect(&stage.claims().await).await;
         stage.end().await;
     }

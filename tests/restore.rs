@@ -339,10 +339,19 @@ async fn a_set_that_is_scaled_by_itself_is_not_swapped() {
 async fn it_is_done_under_exactly_its_role_and_under_no_less() {
     for stage in stages("rrole", 1).await {
         let before = spoilt(&stage, "ide-0").await;
-        only_under_its_role(&stage, "restore", &IN_PLACE).await;
+        let role = ["restore", "--in-place"];
+        only_under_its_role(&stage, &role, &IN_PLACE).await;
         is_whole(&stage, 1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
-        purge(&stage).await;
+        let id = stage.job("restore").await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let role = ["restore", "--in-place", "--undo"];
+        only_under_its_role(&stage, &role, &["undo", &id, "--yes"]).await;
+        is_whole(&stage, 1).await;
+        only_under_its_role(&stage, &["purge"], &["purge", &id, "--yes"]).await;
+        nothing_is_kept(&stage).await;
         stage.end().await;
     }
 }

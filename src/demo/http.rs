@@ -1,6 +1,7 @@
 //! The API server's face: real HTTP on a loopback socket. Translates requests into calls on the world.
 //! Must not decide anything about objects; that is the world's and its controllers' business.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,18 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) cancel: CancellationToken,
     requests: std::sync::atomic::AtomicU64,
+    /// By users that roles bind: which right each request needed.
+    used: Mutex<BTreeSet<Used>>,
+}
+
+/// A right that a request was made with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Used {
+    pub user: String,
+    pub verb: String,
+    pub group: String,
+    /// With its subresource.
+    pub resource: String,
 }
 
 impl Shared {
@@ -53,7 +66,36 @@ impl Shared {
             clock,
             cancel: CancellationToken::new(),
             requests: std::sync::atomic::AtomicU64::new(0),
+            used: Mutex::default(),
         })
+    }
+
+    /// The rights that a user made requests with.
+    pub(crate) fn used(&self, user: &str) -> Vec<Used> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.iter()
+            .filter(|one| one.user == user)
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn forget_uses(&self) {
+        let mut all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        all.clear();
+    }
+
+    fn note(&self, user: &User, what: &access::Attributes<'_>) {
+        if user.is_master() {
+            return;
+        }
+        let used = Used {
+            user: user.name.clone(),
+            verb: what.verb.to_owned(),
+            group: what.group.to_owned(),
+            resource: what.resource.clone(),
+        };
+        let mut all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(used);
     }
 
     /// The world, moved on to the present.
@@ -238,8 +280,10 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             None => return fail(&failure),
         },
     };
-    if let Err(failure) = access::check(&shared.world(), &user, &parts.method, &target, &query) {
-        return fail(&failure);
+    let checked = access::check(&shared.world(), &user, &parts.method, &target, &query);
+    match checked {
+        Ok(what) => shared.note(&user, &what),
+        Err(failure) => return fail(&failure),
     }
     if matches!(target.sub.as_str(), "exec" | "attach") {
         return exec::upgrade(shared, &mut parts, &target, &query).await;

@@ -280,6 +280,23 @@ impl Stage {
         Some(Broken { stage, calls })
     }
 
+    /// The rights (group, resource, verb) that requests of a user needed; only the simulated
+    /// cluster tells.
+    pub(crate) fn used(&self, user: &str) -> Option<Vec<(String, String, String)>> {
+        let used = self.running.as_ref()?.used(user).into_iter();
+        Some(
+            used.map(|one| (one.group, one.resource, one.verb))
+                .collect(),
+        )
+    }
+
+    /// From here on only new requests are told by [`Self::used`].
+    pub(crate) fn forget_uses(&self) {
+        if let Some(running) = &self.running {
+            running.forget_uses();
+        }
+    }
+
     /// Runs it to its end: exit code, standard output, standard error.
     pub(crate) async fn wsdash(&self, args: &[&str]) -> (i32, String, String) {
         let mut command = self.command(args);

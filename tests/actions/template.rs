@@ -69,7 +69,7 @@ async fn a_set_gets_templates_as_large_as_its_claims_and_no_pod_notices() {
             before["metadata"]["uid"]
         );
 
-        only_under_its_role(&stage, "template", &["template", "ide", "--yes"]).await;
+        only_under_its_role(&stage, &["template"], &["template", "ide", "--yes"]).await;
         let after = set(&stage).await;
         assert_ne!(after["metadata"]["uid"], before["metadata"]["uid"]);
         assert_eq!(size(&after), stage.size, "{after:#}");

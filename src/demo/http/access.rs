@@ -99,8 +99,15 @@ pub(crate) struct Attributes<'a> {
     pub(crate) name: &'a str,
 }
 
+impl User {
+    /// Whether it is bound by no role.
+    pub(crate) fn is_master(&self) -> bool {
+        self.groups.iter().any(|g| g == "system:masters")
+    }
+}
+
 pub(crate) fn allowed(world: &World, user: &User, what: &Attributes<'_>) -> bool {
-    if user.groups.iter().any(|g| g == "system:masters") {
+    if user.is_master() {
         return true;
     }
     let granted = |binding: &Object, namespace: &str| {
@@ -167,13 +174,14 @@ fn covers(rule: &Value, what: &Attributes<'_>) -> bool {
     has("verbs", what.verb) && has("apiGroups", what.group) && resource && named
 }
 
-pub(crate) fn check(
+/// Whether the user may do it; answers the right that allows it.
+pub(crate) fn check<'a>(
     world: &World,
     user: &User,
     method: &Method,
-    target: &Target,
+    target: &'a Target,
     query: &Query,
-) -> Result<(), Failure> {
+) -> Result<Attributes<'a>, Failure> {
     let collection = target.name.is_empty();
     let verb = match *method {
         Method::GET if target.sub == "exec" || target.sub == "attach" => "create",
@@ -207,7 +215,7 @@ pub(crate) fn check(
         name: &target.name,
     };
     if allowed(world, user, &what) {
-        return Ok(());
+        return Ok(what);
     }
     let scope = if target.namespace.is_empty() {
         "at the cluster scope".to_owned()
@@ -279,7 +287,7 @@ pub(crate) async fn review(
             object.put("kind", "SelfSubjectRulesReview");
             let namespace = object.text("spec/namespace").to_owned();
             let mut all = Vec::new();
-            if user.groups.iter().any(|g| g == "system:masters") {
+            if user.is_master() {
                 all.push(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
             }
             for binding in world
