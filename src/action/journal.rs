@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::call::Probe;
 use super::plan::{Do, Plan, RunId, Step};
+use super::request::Request;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -317,8 +318,64 @@ impl Job {
         Some(self.plan.steps.get(at)?.filled(&self.captured))
     }
 
+    /// Whether nobody will ask for its journal again: it is over, and it has no way back, or none
+    /// that matters. What keeps volumes is given up by a purge alone, however old it is.
+    fn is_spent(&self, is_purged: bool, is_old: bool) -> bool {
+        let is_undone = self.undone_by.is_some();
+        let has_acted = self.has_acted();
+        if !(self.is_done() || is_undone || self.end.is_some() && !has_acted) {
+            return false;
+        }
+        // claims that were brought back have their volumes again; a swap that was swapped back
+        // keeps what it had restored
+        let keeps = match &self.plan.request {
+            Request::Orphans { .. } => !is_undone,
+            request => request.keeps(),
+        };
+        if keeps && has_acted {
+            return is_purged;
+        }
+        let has_way_back = self.plan.steps.iter().any(|step| !step.undo.is_empty());
+        is_undone || !has_way_back || !has_acted || is_old
+    }
+
     /// Whether it ended well.
     pub const fn is_done(&self) -> bool {
         matches!(&self.end, Some((_, End::Done)))
     }
+}
+
+/// A way back that only tidies up is not offered for longer than this.
+const TIDY: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// Which of the `old` journals are of no more use at `now`. `about` are the newer undos and purges:
+/// what they are about is needed as long as they are not done.
+pub fn spent<'a>(old: &'a [Job], about: &[Job], now: Timestamp) -> Vec<&'a RunId> {
+    let all = || old.iter().chain(about);
+    let is_named = |id: &RunId, by: &dyn Fn(&Job) -> bool| {
+        let mut jobs = all().filter(|job| by(job));
+        jobs.any(|job| job.plan.request.jobs().contains(&id.0))
+    };
+    let is_purge = |job: &Job| matches!(job.plan.request, Request::Purge { .. });
+    let mut spent: Vec<&RunId> = Vec::new();
+    // what a purge is about comes before the purge, which says that it was purged
+    let mut oldest_first: Vec<&Job> = old.iter().collect();
+    oldest_first.sort_by_key(|job| job.plan.id.time_part());
+    for job in oldest_first {
+        let id = &job.plan.id;
+        let is_purged = is_named(id, &|by| is_purge(by) && by.is_done());
+        let is_wanted = is_named(id, &|by| !by.is_done());
+        let made = id.made().unwrap_or(now);
+        let is_old = now.duration_since(made) > TIDY;
+        let still_tells = is_purge(job)
+            && job.is_done()
+            && all().any(|other| {
+                let id = &other.plan.id;
+                job.plan.request.jobs().contains(&id.0) && !spent.contains(&id)
+            });
+        if !is_wanted && !still_tells && job.is_spent(is_purged, is_old) {
+            spent.push(id);
+        }
+    }
+    spent
 }

@@ -114,6 +114,23 @@ impl Request {
         }
     }
 
+    /// Whether its jobs keep volumes at the provider until they are purged.
+    pub const fn keeps(&self) -> bool {
+        matches!(
+            self,
+            Self::Orphans { .. } | Self::Restore { in_place: true, .. }
+        )
+    }
+
+    /// The jobs that it is about.
+    pub fn jobs(&self) -> &[String] {
+        match self {
+            Self::Undo { job } => std::slice::from_ref(job),
+            Self::Purge { jobs } => jobs,
+            _ => &[],
+        }
+    }
+
     /// The namespace that its keys name, if it names any.
     pub fn namespace(&self) -> Option<&str> {
         let key = match self {

@@ -1,5 +1,6 @@
 mod copied;
 mod persistence;
+mod spent;
 mod undo;
 
 use proptest::prelude::*;

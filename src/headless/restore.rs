@@ -89,15 +89,10 @@ fn over(loaded: &Loaded, now: Timestamp) -> Result<Vec<String>> {
     let mut found: Vec<(&str, String)> = jobs
         .iter()
         .filter(|job| {
-            let keeps = match &job.plan.request {
-                Request::Orphans { .. } => true,
-                Request::Restore { in_place, .. } => *in_place,
-                _ => false,
-            };
             let is_over = job.is_done() || job.undone_by.is_some();
             let made = job.plan.id.made();
             let until = made.and_then(|made| made.checked_add(keep).ok());
-            keeps && is_over && until.is_some_and(|until| until < now)
+            job.plan.request.keeps() && is_over && until.is_some_and(|until| until < now)
         })
         .map(|job| (job.plan.namespace(), job.plan.id.to_string()))
         .filter(|(_, id)| !purged.contains(&id))

@@ -13,8 +13,7 @@ use crate::action::journal::{self, Job, Record};
 use crate::action::plan::RunId;
 use crate::action::refusal::{Refusal, RefusalKind};
 
-/// Finished jobs beyond this many are forgotten, the oldest first; jobs that can still be resumed
-/// or undone never are.
+/// Beyond this many jobs those that are of no more use are forgotten (see [`journal::spent`]).
 const KEPT: usize = 500;
 /// A journal larger than this was not written by this program.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -61,7 +60,7 @@ impl Folder {
     /// Starts the journal of a new job.
     pub fn create(&self, id: &RunId) -> Result<JournalFile> {
         self.make()?;
-        self.forget_old();
+        self.forget_old(id);
         let path = self.path(id);
         let file = OpenOptions::new()
             .read(true)
@@ -129,8 +128,8 @@ impl Folder {
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// All jobs, the newest first. A journal that cannot be read is told by its error.
-    pub fn list(&self) -> Vec<(RunId, Result<Job>)> {
+    /// The ids of all jobs, the newest first.
+    fn ids(&self) -> Vec<RunId> {
         let mut ids: Vec<RunId> = std::fs::read_dir(&self.0)
             .into_iter()
             .flatten()
@@ -141,7 +140,13 @@ impl Folder {
             })
             .collect();
         ids.sort_by_key(|id| std::cmp::Reverse(id.time_part()));
-        ids.into_iter()
+        ids
+    }
+
+    /// All jobs, the newest first. A journal that cannot be read is told by its error.
+    pub fn list(&self) -> Vec<(RunId, Result<Job>)> {
+        self.ids()
+            .into_iter()
             .map(|id| {
                 let job = self.read(&id);
                 (id, job)
@@ -149,15 +154,26 @@ impl Folder {
             .collect()
     }
 
-    /// Forgets finished jobs that leave nothing to undo, beyond [`KEPT`].
-    fn forget_old(&self) {
-        let finished = self.list().into_iter().filter_map(|(id, job)| {
-            let job = job.ok()?;
-            let is_over = job.is_done() || job.end.is_some() && !job.has_acted();
-            (is_over && !job.plan.steps.iter().any(|s| !s.undo.is_empty())).then_some(id)
-        });
-        for id in finished.skip(KEPT).collect::<Vec<_>>() {
-            let _ = std::fs::remove_file(self.path(&id));
+    /// Forgets what is of no more use, beyond the newest [`KEPT`], of which only those are read
+    /// that are about other jobs.
+    fn forget_old(&self, newest: &RunId) {
+        let ids = self.ids();
+        let (Some((new, old)), Some(now)) = (ids.split_at_checked(KEPT), newest.made()) else {
+            return;
+        };
+        let is_about = |id: &&RunId| ["undo-", "purge-"].iter().any(|a| id.0.starts_with(a));
+        let about: Result<Vec<Job>> = new
+            .iter()
+            .filter(is_about)
+            .map(|id| self.read(id))
+            .collect();
+        // what cannot be read may be about any of them
+        let Ok(about) = about else { return };
+        let old: Vec<Job> = old.iter().filter_map(|id| self.read(id).ok()).collect();
+        for id in journal::spent(&old, &about, now) {
+            if !self.is_worked_on(id) {
+                let _ = std::fs::remove_file(self.path(id));
+            }
         }
     }
 }

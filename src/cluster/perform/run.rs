@@ -138,12 +138,10 @@ impl Performer {
     }
 
     fn jobs_of(&self, request: &Request) -> Result<Vec<Job>> {
-        let ids = match request {
-            Request::Undo { job } => std::slice::from_ref(job),
-            Request::Purge { jobs } => jobs,
-            _ => &[],
-        };
-        let jobs = ids.iter().map(|id| self.folder.read(&RunId(id.clone())));
+        let jobs = request
+            .jobs()
+            .iter()
+            .map(|id| self.folder.read(&RunId(id.clone())));
         let jobs: Vec<Job> = jobs.collect::<Result<_>>()?;
         for job in &jobs {
             self.is_here(&job.plan)?;
