@@ -63,7 +63,7 @@ impl<'a> Held<'a> {
             Refusal::new(
                 RefusalKind::NotKnown,
                 format!("{what} of claim {key} cannot be read"),
-                "ask for the right to get and list persistentvolumes",
+                "ask for the right to get and list persistentvolumeclaims and persistentvolumes",
             )
         };
         let volume = seen

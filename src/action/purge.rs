@@ -338,6 +338,8 @@ pub fn rights(namespace: &str) -> Vec<Right> {
     let mut rights = right::record(namespace);
     for kind in kinds() {
         rights.push(Right::on("list", kind, namespace));
+    }
+    for kind in [Kind::Volume, Kind::Snapshot, Kind::Content] {
         rights.push(Right::on("get", kind, namespace));
     }
     for verb in ["patch", "delete"] {

@@ -14,6 +14,8 @@ const CEILING: Duration = Duration::from_secs(60);
 type Single = (String, String, String);
 
 const SWAP: &str = "restore --in-place";
+/// The simulated provider has the rate limit that a real one has.
+const LIMIT: &str = "a snapshot of the work of now, unless there was one minutes ago";
 const SWAP_BACK: &str = "restore --in-place --undo";
 
 /// Rights that a run needs only in a branch which the run of the test does not take: what they are
@@ -56,6 +58,25 @@ const BRANCHES: &[(&str, &str, &str)] = &[
         SWAP_BACK,
         "delete pods",
         "of a set that is away, or a check pod that was cut off",
+    ),
+    (
+        "restore --undo",
+        "delete pods",
+        "a check pod that was cut off",
+    ),
+    (SWAP, "create volumesnapshots", LIMIT),
+    (SWAP, "get volumesnapshots", LIMIT),
+    (SWAP, "get volumesnapshotcontents", LIMIT),
+    (SWAP_BACK, "get volumesnapshots", LIMIT),
+    (SWAP_BACK, "delete volumesnapshots", LIMIT),
+    ("purge", "get volumesnapshots", LIMIT),
+    ("purge", "delete volumesnapshots", LIMIT),
+    ("purge", "get volumesnapshotcontents", LIMIT),
+    ("purge", "patch volumesnapshotcontents", LIMIT),
+    (
+        "purge",
+        "create events",
+        "on snapshots; volumes have no namespace",
     ),
 ];
 
