@@ -147,7 +147,7 @@ async fn dashboard(loaded: Loaded) -> Result<u8> {
         welcome: None,
         later: None,
     };
-    crate::runtime::run(start).await
+    Box::pin(crate::runtime::run(start)).await
 }
 
 /// Where to connect, as the flags, the environment and the file say together.

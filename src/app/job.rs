@@ -192,7 +192,7 @@ impl Proposal {
 
     /// Going on with a job.
     pub fn resuming(row: &JobRow) -> Self {
-        let came = row.steps().map(|(word, ..)| word).collect();
+        let came = row.steps().map(|step| step.word).collect();
         Self {
             came: Some(came),
             ..Self::new(row.job.plan.clone(), Vec::new())

@@ -189,13 +189,13 @@ async fn dashboard(running: &Running, file: &Kubeconfig, config: Config) -> Resu
     };
     let judged = running.judged();
     let later = async { over(&judged.await).to_owned() };
-    runtime::run(Start {
+    Box::pin(runtime::run(Start {
         target: target(&config),
         config: Arc::new(config),
         clock: Arc::new(move || clock.now()),
         welcome: Some(welcome),
         later: Some(Box::pin(later)),
-    })
+    }))
     .await
 }
 
