@@ -391,6 +391,7 @@ pub(super) fn create(id: &str, manifest: &Value) -> Step {
             value: json!(volume),
         },
     )
+    .verbatim(&["/metadata/annotations"])
 }
 
 /// A claim as it was, to be bound to the same volume: without what binding and the server add,

@@ -14,7 +14,7 @@ use super::plan::{Capture, Do, OnFailure, Plan, Source, Step};
 use super::wire::Wire;
 use crate::domain::key::{Kind, ObjectKey};
 use wait::waited;
-use word::{path, quoted, reading, variable};
+use word::{captured, path, quoted, reading, variable};
 
 /// What a person is asked, how long something may take, and whether it is what was meant.
 const HELPERS: [&str; 3] = [
@@ -61,14 +61,17 @@ pub fn lines(plan: &Plan) -> Vec<String> {
     };
     lines.push(format!("k() {{ kubectl{context} \"$@\"; }}"));
     lines.extend(HELPERS.map(str::to_owned));
-    if let Some(step) = plan.steps.iter().find(|step| computes(step)) {
+    let names = plan.names().into_iter();
+    let marks = names.map(|name| (name.clone(), captured(&name))).collect();
+    let steps: Vec<Step> = plan.steps.iter().map(|step| step.filled(&marks)).collect();
+    if let Some(step) = steps.iter().find(|step| computes(step)) {
         let why = format!(
             "kubectl cannot do this: the step `{}` writes bytes that wsdash computes",
             step.title
         );
         lines.push(format!("echo {} >&2; exit 1", quoted(&why)));
     }
-    for (at, step) in (1..).zip(&plan.steps) {
+    for (at, step) in (1..).zip(&steps) {
         lines.push(format!(
             "echo {} >&2",
             quoted(&format!("{at} {}", step.title))
@@ -174,7 +177,7 @@ fn called(call: &Call, captures: &[Capture]) -> Vec<Command> {
                 }
             }
             Identity::Ours(run) => {
-                uid = format!("${{{OUR_UID}}}");
+                uid = captured(OUR_UID);
                 let label = format!("/metadata/labels/{}", RUN_LABEL.replace('/', "~1"));
                 let found = get(target.kind, &target.key, &label);
                 let line = format!("same \"$({found})\" {} {}", quoted(run), quoted(&name));

@@ -1,6 +1,6 @@
 //! A plan: the exact steps of an action, what they can cost and how they are taken back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -96,6 +96,10 @@ pub struct Plan {
     pub rights: Vec<Right>,
     /// A Lease each is held while it runs, so that two runs never work on the same.
     pub locks: Vec<ObjectKey>,
+    /// Of an undo: what the job that it takes back was to capture. A step that still names one
+    /// needs what nobody knows.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub inherited: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +139,10 @@ pub struct Step {
     /// happened: its probe is looked at first, and what is already so is left alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo: Vec<Step>,
+    /// JSON pointers into the manifest that it creates: what lies there is somebody's own text,
+    /// byte for byte, even where it looks like the name of a captured value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verbatim: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -240,6 +248,7 @@ impl Step {
             captures: Vec::new(),
             on_failure: OnFailure::Stop,
             undo: Vec::new(),
+            verbatim: Vec::new(),
         }
     }
 
@@ -256,6 +265,12 @@ impl Step {
     }
 
     #[must_use]
+    pub fn verbatim(mut self, pointers: &[&str]) -> Self {
+        self.verbatim = pointers.iter().map(|p| (*p).to_owned()).collect();
+        self
+    }
+
+    #[must_use]
     pub const fn tolerated(mut self) -> Self {
         self.on_failure = OnFailure::Continue;
         self
@@ -266,51 +281,106 @@ impl Step {
         matches!(self.what, Do::Call { .. })
     }
 
-    /// The step with every `${name}` that is known put in. Names that are not known stay.
+    /// The step with every `${name}` that is known put in. All other text stays as it is.
     #[must_use]
     pub fn filled(&self, captured: &BTreeMap<String, String>) -> Self {
         let Ok(mut value) = serde_json::to_value(self) else {
             return self.clone();
         };
         fill(&mut value, captured);
-        serde_json::from_value(value).unwrap_or_else(|_| self.clone())
+        let mut filled = serde_json::from_value(value).unwrap_or_else(|_| self.clone());
+        filled.keep_verbatim(self);
+        filled
     }
 
-    /// Names that it needs and nobody captured yet.
-    pub fn missing(&self) -> Vec<String> {
+    /// Has `of`'s own text again, wherever that is verbatim.
+    fn keep_verbatim(&mut self, of: &Self) {
+        if let (Some(manifest), Some(of_manifest)) = (self.manifest_mut(), of.manifest()) {
+            for pointer in &of.verbatim {
+                let place = manifest.pointer_mut(pointer);
+                if let (Some(place), Some(text)) = (place, of_manifest.pointer(pointer)) {
+                    place.clone_from(text);
+                }
+            }
+        }
+        for (undo, of_undo) in self.undo.iter_mut().zip(&of.undo) {
+            undo.keep_verbatim(of_undo);
+        }
+    }
+
+    const fn manifest(&self) -> Option<&Value> {
+        match &self.what {
+            Do::Call {
+                call: Call::Create { manifest, .. },
+                ..
+            } => Some(manifest),
+            _ => None,
+        }
+    }
+
+    const fn manifest_mut(&mut self) -> Option<&mut Value> {
+        match &mut self.what {
+            Do::Call {
+                call: Call::Create { manifest, .. },
+                ..
+            } => Some(manifest),
+            _ => None,
+        }
+    }
+
+    /// Which of `names`, those that the plan captures, it needs and nobody captured yet.
+    pub fn missing(&self, names: &BTreeSet<String>) -> Vec<String> {
         let mut bare = self.clone();
         bare.undo.clear();
+        if let Some(manifest) = bare.manifest_mut() {
+            for pointer in &self.verbatim {
+                if let Some(place) = manifest.pointer_mut(pointer) {
+                    place.take();
+                }
+            }
+        }
         let text = serde_json::to_string(&bare).unwrap_or_default();
-        let mut names: Vec<String> = text
-            .split("${")
-            .skip(1)
-            .filter_map(|rest| Some(rest.split_once('}')?.0.to_owned()))
-            .filter(|name| is_capture(name))
-            .collect();
-        names.sort();
-        names.dedup();
-        names
+        let is_missing = |name: &&String| text.contains(&format!("${{{name}}}"));
+        names.iter().filter(is_missing).cloned().collect()
     }
-}
 
-/// Whether `${name}` is a captured value. A manifest that is put back as it was may hold `${HOME}`
-/// of its own; captured values are called like objects, in small letters with a dash.
-pub(super) fn is_capture(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    name.contains('-') && name.chars().all(fits)
+    /// Names that it and its undo steps capture.
+    fn captures_into(&self, names: &mut BTreeSet<String>) {
+        names.extend(self.captures.iter().map(|capture| capture.name.clone()));
+        for undo in &self.undo {
+            undo.captures_into(names);
+        }
+    }
 }
 
 fn fill(value: &mut Value, captured: &BTreeMap<String, String>) {
     match value {
-        Value::String(text) if text.contains("${") => {
-            for (name, known) in captured {
-                *text = text.replace(&format!("${{{name}}}"), known);
-            }
-        }
+        Value::String(text) if text.contains("${") => *text = put_in(text, captured),
         Value::Array(items) => items.iter_mut().for_each(|v| fill(v, captured)),
         Value::Object(fields) => fields.values_mut().for_each(|v| fill(v, captured)),
         _ => {}
     }
+}
+
+/// In one pass: what a captured value says is never read as a name itself.
+fn put_in(text: &str, captured: &BTreeMap<String, String>) -> String {
+    let mut made = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        made.push_str(before);
+        let known = after
+            .split_once('}')
+            .and_then(|(name, tail)| Some((captured.get(name)?, tail)));
+        if let Some((value, tail)) = known {
+            made.push_str(value);
+            rest = tail;
+        } else {
+            made.push_str("${");
+            rest = after;
+        }
+    }
+    made.push_str(rest);
+    made
 }
 
 impl Plan {
@@ -336,7 +406,18 @@ impl Plan {
             typed_name: None,
             rights: Vec::new(),
             locks: Vec::new(),
+            inherited: BTreeSet::new(),
         }
+    }
+
+    /// Every name that `${name}` can stand for in its steps; any other text that looks so is
+    /// somebody's own.
+    pub fn names(&self) -> BTreeSet<String> {
+        let mut names = self.inherited.clone();
+        for step in &self.steps {
+            step.captures_into(&mut names);
+        }
+        names
     }
 
     /// Whether `other`, made a moment later, would do the same to the same objects. Versions may

@@ -39,6 +39,7 @@ pub(super) fn put(key: &ObjectKey, id: &str, manifest: &Value) -> Step {
             value: json!(&*key.name),
         },
     )
+    .verbatim(&["/metadata", "/spec"])
 }
 
 /// A set as it can be created again.

@@ -1,3 +1,4 @@
+mod captured;
 mod copied;
 mod persistence;
 mod spent;
@@ -423,23 +424,6 @@ fn every_mutating_step_can_be_looked_for_or_does_no_harm() {
             }
         }
     }
-}
-
-#[test]
-fn what_was_captured_is_put_in_and_what_was_not_is_named() {
-    let step = Step::wait(
-        "w",
-        "wait for ${old-uid}",
-        Condition::Gone {
-            target: Target::new(Kind::Pod, key("ide-0"), "${old-uid}"),
-        },
-        1,
-    );
-    assert_eq!(step.missing(), ["old-uid"]);
-    let captured = [("old-uid".to_owned(), "a\"b".to_owned())].into();
-    let filled = step.filled(&captured);
-    assert!(filled.missing().is_empty());
-    assert_eq!(filled.title, "wait for a\"b");
 }
 
 // ---- journal

@@ -96,6 +96,7 @@ pub fn plan(seen: &Seen<'_>, job: &Job) -> Result<Plan, Refusal> {
                 .map_or("see its plan with `wsdash jobs`", String::as_str),
         ));
     }
+    plan.inherited = job.plan.names();
     plan.title = format!("undo {id}: {}", job.plan.title);
     plan.subjects.clone_from(&job.plan.subjects);
     plan.locks.clone_from(&job.plan.locks);

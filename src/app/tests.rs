@@ -266,6 +266,7 @@ fn planned(
         typed_name: typed_name.map(str::to_owned),
         rights: Vec::new(),
         locks: Vec::new(),
+        inherited: [].into(),
     };
     super::job::Proposal::new(plan, Vec::new())
 }

@@ -151,7 +151,7 @@ impl Stage {
             "template": {"metadata": {"labels": {"app": "ide"}}, "spec": {
                 "terminationGracePeriodSeconds": 1, "containers": [{
                     "name": "main", "image": self.image, "imagePullPolicy": "IfNotPresent",
-                    "command": ["sh", "-c", "sleep 36000"],
+                    "command": ["sh", "-c", "sleep ${time-36000}"],
                     "volumeMounts": [{"name": "workspace", "mountPath": "/workspace"},
                         {"name": "theia-config", "mountPath": "/home/theia/.theia"}]}]}},
             "volumeClaimTemplates": [template("workspace"), template("theia-config")]}})

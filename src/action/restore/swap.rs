@@ -508,6 +508,7 @@ fn claim(seen: &Seen<'_>, piece: &Piece<'_>, held: &Held<'_>) -> Step {
         &format!("uid-new-{}", piece.name()),
         "/metadata/uid",
     ))
+    .verbatim(&["/metadata/annotations"])
     .undone_by(remove(&format!("drop-new-{}", piece.name()), &ours))
     .undone_by(super::gone(&format!("dropped-new-{}", piece.name()), ours))
 }

@@ -212,6 +212,7 @@ impl Performer {
     /// Has the server judge every call that can be told now; changes nothing.
     pub async fn dry_run(&self, plan: &Plan) -> Vec<Tried> {
         let mut tried = Vec::new();
+        let names = plan.names();
         let mut likely = plan.likely();
         if plan.action == ActionName::Orphans {
             likely.extend(self.versions(plan).await);
@@ -221,7 +222,7 @@ impl Performer {
             let Do::Call { call, .. } = &step.what else {
                 continue;
             };
-            let verdict = if call.can_be_tried() && step.missing().is_empty() {
+            let verdict = if call.can_be_tried() && step.missing(&names).is_empty() {
                 match self.caller.call(call, true).await {
                     Ok(_) => Some(Ok(())),
                     // it is about what an earlier call of the same plan makes or takes away

@@ -118,6 +118,7 @@ impl Walk<'_> {
     }
 
     async fn steps(&mut self) -> Result<End> {
+        let names = self.job.plan.names();
         let mut conflicts = 0;
         let mut attempts: BTreeMap<usize, u32> = BTreeMap::new();
         while let Some(at) = self.job.next() {
@@ -147,7 +148,7 @@ impl Walk<'_> {
                 attempt: *attempt,
             };
             self.write(started).await?;
-            let missing = step.missing();
+            let missing = step.missing(&names);
             let ended = if missing.is_empty() {
                 self.step(at, &step, looks_first).await?
             } else {
