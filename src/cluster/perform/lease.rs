@@ -38,7 +38,32 @@ pub(super) struct Leases {
 struct Held {
     key: ObjectKey,
     lease: Value,
-    renewed: Instant,
+    renewed: Moment,
+}
+
+/// A time by both clocks: one never jumps but stands still while the computer sleeps, the other
+/// goes on but may be set.
+#[derive(Clone, Copy)]
+struct Moment {
+    steady: Instant,
+    wall: Timestamp,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            steady: Instant::now(),
+            wall: Timestamp::now(),
+        }
+    }
+
+    /// Whether both clocks say that less than `limit` went by until `now`; one that went
+    /// backwards proves nothing.
+    fn is_within(self, limit: Duration, now: Self) -> bool {
+        let wall = Duration::try_from(now.wall.duration_since(self.wall));
+        now.steady.saturating_duration_since(self.steady) < limit
+            && wall.is_ok_and(|wall| wall < limit)
+    }
 }
 
 /// Why a lease was not got.
@@ -78,10 +103,10 @@ impl Leases {
         let mut held: Vec<Held> = Vec::new();
         for key in keys {
             match take_one(caller, &key, run, dead).await {
-                Ok(lease) => held.push(Held {
+                Ok((lease, renewed)) => held.push(Held {
                     key,
                     lease,
-                    renewed: Instant::now(),
+                    renewed,
                 }),
                 Err(why) => {
                     for one in held {
@@ -115,9 +140,11 @@ impl Leases {
         if self.lost.load(Ordering::Acquire) {
             return false;
         }
-        entries(&self.held)
-            .iter()
-            .all(|one| one.renewed.elapsed() < GOOD_FOR.saturating_sub(RENEW_EVERY))
+        let now = Moment::now();
+        entries(&self.held).iter().all(|one| {
+            one.renewed
+                .is_within(GOOD_FOR.saturating_sub(RENEW_EVERY), now)
+        })
     }
 
     /// Whether one of them is surely somebody else's.
@@ -163,17 +190,16 @@ async fn take_one(
     key: &ObjectKey,
     run: &RunId,
     dead: Option<&RunId>,
-) -> Result<Value, NotHeld> {
+) -> Result<(Value, Moment), NotHeld> {
     let failed = |fault| NotHeld::Failed(fault);
     // a handful of rounds: each ends with the lease, a living holder, or a race that somebody won
     for _ in 0..5 {
         let found = caller.get_lease(key).await.map_err(failed)?;
-        let now = micros(Timestamp::now());
         let mut lease = match &found {
             None => json!({
                 "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
                 "metadata": {"name": &*key.name, "namespace": &*key.namespace, "labels": {LABEL: "wsdash"}},
-                "spec": {"acquireTime": now, "leaseTransitions": 0},
+                "spec": {"leaseTransitions": 0},
             }),
             Some(lease) => {
                 let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
@@ -183,16 +209,18 @@ async fn take_one(
                 }
                 let mut lease = lease.clone();
                 let transitions = lease["spec"]["leaseTransitions"].as_i64().unwrap_or(0);
-                lease["spec"]["acquireTime"] = json!(now);
                 lease["spec"]["leaseTransitions"] = json!(transitions + 1);
                 lease
             }
         };
+        // from before the call: it may arrive late
+        let at = Moment::now();
         lease["spec"]["holderIdentity"] = json!(run.as_str());
-        lease["spec"]["renewTime"] = json!(now);
+        lease["spec"]["acquireTime"] = json!(micros(at.wall));
+        lease["spec"]["renewTime"] = json!(micros(at.wall));
         lease["spec"]["leaseDurationSeconds"] = json!(GOOD_FOR.as_secs());
         match caller.put_lease(key, &lease).await {
-            Ok(lease) => return Ok(lease),
+            Ok(lease) => return Ok((lease, at)),
             // somebody was faster: look again
             Err(fault) if matches!(fault.kind, FaultKind::Conflict | FaultKind::NotFound) => {}
             Err(fault) => return Err(NotHeld::Failed(fault)),
@@ -253,10 +281,11 @@ async fn renew(
     {
         let all = entries(&held).clone();
         for (at, mut one) in all.into_iter().enumerate() {
-            match renew_one(&caller, &one).await {
+            let renewed = Moment::now();
+            match renew_one(&caller, &one, renewed).await {
                 Ok(Some(lease)) => {
                     one.lease = lease;
-                    one.renewed = Instant::now();
+                    one.renewed = renewed;
                     if let Some(entry) = entries(&held).get_mut(at) {
                         *entry = one;
                     }
@@ -270,9 +299,9 @@ async fn renew(
 }
 
 /// The lease as it is now; `None` = it is somebody else's.
-async fn renew_one(caller: &Caller, one: &Held) -> Result<Option<Value>, Fault> {
+async fn renew_one(caller: &Caller, one: &Held, at: Moment) -> Result<Option<Value>, Fault> {
     let mut lease = one.lease.clone();
-    lease["spec"]["renewTime"] = json!(micros(Timestamp::now()));
+    lease["spec"]["renewTime"] = json!(micros(at.wall));
     match caller.put_lease(&one.key, &lease).await {
         Ok(lease) => Ok(Some(lease)),
         Err(fault) if fault.kind == FaultKind::Conflict => {
@@ -283,5 +312,36 @@ async fn renew_one(caller: &Caller, one: &Held) -> Result<Option<Value>, Fault> 
         }
         Err(fault) if fault.kind == FaultKind::NotFound => Ok(None),
         Err(fault) => Err(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(5, 5, true)]
+    #[case(25, 25, false)]
+    // the computer slept: the steady clock stood still
+    #[case(1, 3600, false)]
+    // the wall clock was set
+    #[case(25, 1, false)]
+    #[case(5, -60, false)]
+    fn a_lease_is_good_only_while_both_clocks_say_so(
+        #[case] steady: u64,
+        #[case] wall: i64,
+        #[case] is_good: bool,
+    ) {
+        let then = Moment {
+            steady: Instant::now(),
+            wall: Timestamp::UNIX_EPOCH,
+        };
+        let now = Moment {
+            steady: then.steady + Duration::from_secs(steady),
+            wall: Timestamp::from_second(wall).unwrap(),
+        };
+        assert_eq!(then.is_within(Duration::from_secs(22), now), is_good);
     }
 }
