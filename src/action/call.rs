@@ -8,6 +8,10 @@ use serde_json::Value;
 use super::plan::RunId;
 use crate::domain::key::{Kind, ObjectKey};
 
+/// How the sentence of a call begins that was tried again and again: the server, not what was
+/// asked of it, stood in the way.
+pub const NOT_TAKEN: &str = "the server did not take it within";
+
 /// One object, and how it is known to be the one that was meant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Target {
@@ -246,6 +250,17 @@ impl Call {
                 ..
             }
         )
+    }
+
+    pub const fn target_mut(&mut self) -> Option<&mut Target> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Patch { target, .. }
+            | Self::Delete { target, .. }
+            | Self::Evict { pod: target }
+            | Self::Scale { set: target, .. }
+            | Self::Exec { pod: target, .. } => Some(target),
+        }
     }
 
     /// The object that it is about; of a `Create` the one that will be.

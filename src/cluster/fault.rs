@@ -51,6 +51,8 @@ pub enum FaultKind {
     /// The server or an admission check rejects the content of the request.
     Invalid,
     TooManyRequests,
+    /// 429 of an eviction: a disruption budget allows none.
+    Budget,
     ServerError,
     /// The answer is not what the API promises.
     Garbage,

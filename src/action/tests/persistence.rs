@@ -161,6 +161,11 @@ fn failed(why: &str) -> StepResult {
     Class::F10
 )]
 #[case("evict", failed("the budget allows none"), Class::F2)]
+#[case(
+    "evict",
+    failed("the server did not take it within 120 s: evicting pod: slow down"),
+    Class::F12
+)]
 #[case("ended", failed("still terminating"), Class::F3)]
 #[case("made", failed("no pod"), Class::F4)]
 #[case("scheduled", failed("no node"), Class::F5)]

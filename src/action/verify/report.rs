@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::EVICT;
 use super::outcome::{Class, Outcome, outcomes, written};
 use super::script::FOLDER;
+use crate::action::call::NOT_TAKEN;
 use crate::action::guard;
 use crate::action::journal::{End, Job, Progress, StepResult};
 use crate::action::refusal::{Refusal, RefusalKind};
@@ -233,6 +234,8 @@ fn class_of_failure(job: &Job, why: &str) -> Class {
         )
     });
     let step = failed.and_then(|at| job.plan.steps.get(at));
+    let result = failed.and_then(|at| job.steps.get(at));
+    let is_unknown = result.is_some_and(Progress::may_have_happened) || why.contains(NOT_TAKEN);
     let id = step.map_or("", |step| step.id.as_str());
     // a tool that is not in the image, or a shell that cannot be run, says nothing of the disk
     let is_unable = ["code 126", "code 127"].iter().any(|w| why.contains(w));
@@ -244,6 +247,8 @@ fn class_of_failure(job: &Job, why: &str) -> Class {
         "is" if has_printed => Class::F0,
         "room" | "write" if has_ended => Class::F1,
         "sum" if has_printed => Class::F10,
+        // a server that is away or busy says nothing of the pod
+        EVICT if is_unknown => Class::F12,
         "cordon" | EVICT => Class::F2,
         "ended" => Class::F3,
         "made" => Class::F4,

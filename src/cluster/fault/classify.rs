@@ -158,6 +158,11 @@ pub(super) fn status(status: &Status) -> Fault {
             said("the resource version is too old"),
             "list again",
         ),
+        (429, _) | (_, "TooManyRequests") if is_of_budget(status) => Fault::new(
+            FaultKind::Budget,
+            said_by_budget(status).unwrap_or(message),
+            "mend the pods that are not healthy first; the budget is not passed by",
+        ),
         (429, _) | (_, "TooManyRequests") => Fault::new(
             FaultKind::TooManyRequests,
             said("too many requests"),
@@ -187,6 +192,25 @@ pub(super) fn status(status: &Status) -> Fault {
         .filter(|details| details.retry_after_seconds > 0)
         .map(|details| Duration::from_secs(u64::from(details.retry_after_seconds)));
     fault
+}
+
+const BUDGET: &str = "DisruptionBudget";
+
+/// Whether a 429 is the word of a disruption budget. With a time to wait it is none: the server
+/// has not counted the budget yet (kubernetes `pkg/registry/core/pod/storage/eviction.go`).
+fn is_of_budget(status: &Status) -> bool {
+    let details = status.details.as_ref();
+    let waits = details.is_some_and(|details| details.retry_after_seconds > 0);
+    let is_cause = details.is_some_and(|d| d.causes.iter().any(|cause| cause.reason == BUDGET));
+    !waits && (is_cause || status.message.contains("disruption budget"))
+}
+
+/// Which budget, and how far it is from allowing one.
+fn said_by_budget(status: &Status) -> Option<String> {
+    let causes = &status.details.as_ref()?.causes;
+    let cause = causes.iter().find(|cause| cause.reason == BUDGET)?;
+    let says = redact::line(cause.message.trim_end_matches('.'));
+    (!says.is_empty()).then_some(says)
 }
 
 fn forbidden(message: &str) -> Fault {

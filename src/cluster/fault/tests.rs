@@ -115,6 +115,36 @@ fn the_wait_that_a_server_asks_for_is_kept() {
     );
 }
 
+#[rstest]
+#[case::violated(serde_json::json!({"causes": [{"reason": "DisruptionBudget",
+    "message": "The disruption budget ide needs 1 healthy pods and has 1 currently"}]}), FaultKind::Budget)]
+#[case::of_an_old_server(serde_json::json!({}), FaultKind::Budget)]
+#[case::not_counted_yet(serde_json::json!({"retryAfterSeconds": 10, "causes": [{"reason": "DisruptionBudget",
+    "message": "The disruption budget ide is still being processed by the server."}]}), FaultKind::TooManyRequests)]
+fn a_budget_is_told_from_a_server_that_wants_to_wait(
+    #[case] details: serde_json::Value,
+    #[case] kind: FaultKind,
+) {
+    let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+    let status = Status::failure(message, "TooManyRequests")
+        .with_code(429)
+        .with_details(serde_json::from_value(details.clone()).unwrap());
+    let fault = Fault::of_status(&status, "evicting pod ide-0");
+    assert_eq!(fault.kind, kind, "{details}");
+    assert!(fault.sentence.contains("disruption budget"), "{fault}");
+}
+
+#[test]
+fn a_busy_server_is_no_budget() {
+    let busy = Status::failure(
+        "too many requests, please try again later",
+        "TooManyRequests",
+    );
+    let fault = Fault::of_status(&busy.with_code(429), "evicting pod ide-0");
+    assert_eq!(fault.kind, FaultKind::TooManyRequests);
+    assert!(fault.is_transient());
+}
+
 #[tokio::test]
 async fn a_call_without_an_answer_ends_at_its_limit() {
     let never = std::future::pending::<kube::Result<()>>();

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::look::{self, Found};
 use super::walk::{Ended, Reason};
 use super::{Answer, Caller};
+use crate::action::call::NOT_TAKEN;
 use crate::action::{Call, Probe};
 use crate::cluster::fault::{Fault, FaultKind};
 
@@ -67,6 +68,9 @@ impl Attempt<'_> {
             };
             let pause = fault.retry_after.map_or(wait, |asked| asked.max(wait));
             if Instant::now() + pause > deadline {
+                let mut fault = fault;
+                fault.sentence =
+                    format!("{NOT_TAKEN} {} s: {}", DEADLINE.as_secs(), fault.sentence);
                 return Called::Ended(given_up(fault, must_look));
             }
             tokio::select! {
@@ -131,8 +135,6 @@ fn class_of(fault: &Fault, call: &Call) -> Class {
     match fault.kind {
         FaultKind::Conflict | FaultKind::NotFound | FaultKind::Gone => Class::Moved,
         FaultKind::Invalid if call.has_tests() => Class::Moved,
-        // of an eviction this is the budget's word, not the server's load
-        FaultKind::TooManyRequests if matches!(call, Call::Evict { .. }) => Class::No,
         FaultKind::TooManyRequests
         | FaultKind::Refused
         | FaultKind::Unreachable
@@ -154,5 +156,18 @@ fn given_up(fault: Fault, may_have_happened: bool) -> Ended {
         Ended::Unknown(Reason::new(fault.sentence, next))
     } else {
         Ended::Failed(Reason::new(fault.sentence, fault.next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_says_no_and_a_busy_server_says_later() {
+        let class = |kind| class_of(&Fault::new(kind, "", ""));
+        assert!(matches!(class(FaultKind::Budget), Class::No));
+        assert!(matches!(class(FaultKind::TooManyRequests), Class::NotYet));
+        assert!(matches!(class(FaultKind::ServerError), Class::Perhaps));
     }
 }
