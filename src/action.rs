@@ -84,7 +84,14 @@ pub fn plan(seen: &Seen<'_>, request: &Request, jobs: &[Job]) -> Result<Plan, Re
             from,
             in_place,
             claims,
-        } => restore::plan(seen, workspace, from.as_deref(), *in_place, claims),
+            force,
+        } => {
+            let how = restore::How {
+                in_place: *in_place,
+                force: *force,
+            };
+            restore::plan(seen, workspace, from.as_deref(), how, claims)
+        }
         Request::Template { set, source_fixed } => template::plan(seen, set, *source_fixed),
         Request::Verify {
             workspace,

@@ -32,6 +32,9 @@ mod role;
 #[path = "actions/run.rs"]
 mod run;
 
+#[path = "restore/meanwhile.rs"]
+mod meanwhile;
+
 use kit::{spoil, spoilt, sums};
 use line::Line;
 use role::only_under_its_role;
@@ -106,11 +109,34 @@ async fn nothing_is_kept(stage: &Stage) {
     );
 }
 
+/// A pod that mounts what was restored beside the workspace as the workspace mounts its claims.
+async fn mounted(stage: &Stage, name: &str) {
+    let mut spec = stage.set(1)["spec"]["template"]["spec"].take();
+    let path = stage.path("/api/v1", "persistentvolumeclaims");
+    let claims = stage.items(&path).await;
+    let names = || claims.iter().filter_map(|c| c["metadata"]["name"].as_str());
+    let volumes = ["workspace", "theia-config"].map(|template| {
+        let is_it = |name: &&str| name.starts_with(template) && name.ends_with("-restored");
+        let claim = names().find(is_it).unwrap();
+        json!({"name": template, "persistentVolumeClaim": {"claimName": claim}})
+    });
+    spec["volumes"] = json!(volumes);
+    let pod = json!({"metadata": {"name": name}, "spec": spec});
+    let pods = stage.path("/api/v1", "pods");
+    assert_eq!(stage.call("POST", &pods, &pod).await.0, 201);
+    let path = format!("{pods}/{name}");
+    stage
+        .until("the reader runs", &path, |_, pod| {
+            pod["status"]["phase"] == "Running"
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn beside_the_workspace_the_data_is_read_and_nothing_else_is_touched() {
     for stage in stages("beside", 1).await {
         let claims = stage.claims().await;
-        spoilt(&stage, "ide-0").await;
+        let before = spoilt(&stage, "ide-0").await;
         let spoilt = sums(&stage, "ide-0").await;
         let (code, out, err) = stage.wsdash(&["restore", "ide-0", "--dry-run"]).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
@@ -121,7 +147,11 @@ async fn beside_the_workspace_the_data_is_read_and_nothing_else_is_touched() {
         assert!(out.contains("src"), "the listing is shown: {out}");
         assert_eq!(stage.claims().await.len(), 4);
         assert_eq!(sums(&stage, "ide-0").await, spoilt);
-        // the byte that was: what came back is the work, not what spoilt it
+        // every byte that was: what came back is the work, not what spoilt it
+        mounted(&stage, "reader").await;
+        assert_eq!(sums(&stage, "reader").await, before, "{}", stage.name);
+        let pod = stage.path("/api/v1", "pods/reader");
+        assert_eq!(stage.call("DELETE", &pod, &Value::Null).await.0, 200);
         undo(&stage, "restore").await;
         stage.inspect(&claims).await;
         stage.end().await;

@@ -10,6 +10,7 @@ use super::refusal::{Refusal, RefusalKind};
 use super::request::{ActionName, Request};
 use super::right::{self, Right};
 use super::seen::Seen;
+use super::session;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::pod::Pod;
 
@@ -40,7 +41,8 @@ pub fn plan(seen: &Seen<'_>, workspaces: &[ObjectKey]) -> Result<Plan, Refusal> 
     }
     let names: Vec<&str> = workspaces.iter().map(|w| &*w.name).collect();
     plan.title = format!("end the session of {}", names.join(", "));
-    plan.losses.push(
+    plan.losses.insert(
+        0,
         "whatever the sessions keep in memory or outside of their claims: open editors, running \
          programs, shells"
             .to_owned(),
@@ -68,6 +70,7 @@ fn one(seen: &Seen<'_>, plan: &mut Plan, pod: &Pod) -> Result<(), Refusal> {
         ));
     }
     budgets(seen, pod)?;
+    plan.losses.push(session::activity(seen, pod));
     let workspace = seen.inventory.workspace(key);
     let set = workspace.and_then(|w| {
         let set = seen.inventory.set_of(w)?;

@@ -1,13 +1,16 @@
 //! What must still be true in the middle of a job, judged from a fresh look at the cluster.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::delete_claims;
 use super::keep;
 use super::purge;
+use super::recreate;
 use super::refusal::{Refusal, RefusalKind};
+use super::restore;
 use super::seen::Seen;
+use super::session;
 use crate::domain::key::{Kind, ObjectKey};
 use crate::domain::ownership::Class;
 
@@ -28,6 +31,25 @@ pub enum Guard {
         snapshot: ObjectKey,
         run: String,
     },
+    /// Nobody changed what the set wants since the plan was made.
+    Unchanged {
+        set: ObjectKey,
+        uid: String,
+        /// Of the object; every change of its spec makes another.
+        generation: i64,
+        /// [`recreate::digest`] of what is put back; `None` = the set stays where it is.
+        #[serde(default)]
+        digest: Option<String>,
+    },
+    /// The pod is the same one, and nothing says that somebody works in it.
+    Quiet { pod: ObjectKey, uid: String },
+    /// What a listing found is not nothing, unless the other listing found nothing, too.
+    Filled {
+        claim: String,
+        listing: String,
+        /// Of what it takes the place of; empty = it could not be listed.
+        before: String,
+    },
     /// None of these pods (name, uid, restarts) was made anew or restarted.
     Undisturbed { pods: Vec<(ObjectKey, String, u32)> },
     /// The volume is still kept by that run, and free.
@@ -45,7 +67,7 @@ pub enum Guard {
         run: String,
     },
     /// It is still the same object, and nobody asked anything else of it since.
-    Unchanged {
+    SameGeneration {
         kind: Kind,
         key: ObjectKey,
         uid: String,
@@ -80,6 +102,24 @@ impl Guard {
                     "one that this run did not make stands there",
                 ))
             }
+            Self::Unchanged {
+                set,
+                uid,
+                generation,
+                digest,
+            } => is_unchanged(seen, (set, uid), *generation, digest.as_deref()),
+            Self::Quiet { pod, uid } => {
+                are_same(seen, &[(Kind::Pod, pod.clone(), uid.clone())])?;
+                match seen.inventory.pods.get(pod) {
+                    Some(pod) => session::refuse_open(seen, pod),
+                    None => Err(changed(Kind::Pod, pod, "it cannot be read")),
+                }
+            }
+            Self::Filled {
+                claim,
+                listing,
+                before,
+            } => restore::refuse_empty(claim, listing, before),
             Self::Undisturbed { pods } => are_undisturbed(seen, pods),
             Self::Kept { volume, uid, run } => purge::still_kept(seen, volume, uid, run),
             Self::Replaceable {
@@ -88,7 +128,7 @@ impl Guard {
                 volume,
                 run,
             } => is_replaceable(seen, claim, uid, volume, run),
-            Self::Unchanged {
+            Self::SameGeneration {
                 kind,
                 key,
                 uid,
@@ -187,6 +227,32 @@ fn is_replaceable(
         )),
         None => Ok(()),
     }
+}
+
+fn is_unchanged(
+    seen: &Seen<'_>,
+    (set, uid): (&ObjectKey, &str),
+    generation: i64,
+    digest: Option<&str>,
+) -> Result<(), Refusal> {
+    let judged = are_same(seen, &[(Kind::Set, set.clone(), uid.to_owned())]).and_then(|()| {
+        let whole = seen.objects.get(Kind::Set, set);
+        let is_of = |whole: &Value| whole["metadata"]["generation"] == generation;
+        if !whole.is_some_and(is_of) {
+            return Err(changed(Kind::Set, set, "somebody changed its spec"));
+        }
+        let now = whole.map(|whole| recreate::digest(&recreate::as_it_was(whole)));
+        if digest.is_some_and(|digest| now.as_deref() != Some(digest)) {
+            let why = "somebody changed its labels or annotations";
+            return Err(changed(Kind::Set, set, why));
+        }
+        Ok(())
+    });
+    judged.map_err(|mut refusal| {
+        let run = seen.run;
+        refusal.next = format!("plan it anew; `wsdash undo {run}` takes back what was made so far");
+        refusal
+    })
 }
 
 fn are_undisturbed(seen: &Seen<'_>, pods: &[(ObjectKey, String, u32)]) -> Result<(), Refusal> {

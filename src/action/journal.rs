@@ -233,14 +233,15 @@ impl Job {
             }
             Entry::Started { step, .. } => {
                 self.resumed = false;
-                // a look makes what it protects undecided again
-                let is_look = |step: &Step| matches!(step.what, Do::Reread { .. });
-                if self.plan.steps.get(*step).is_some_and(is_look) {
-                    for later in self.steps.iter_mut().skip(step + 1) {
-                        if later.is_passed() || later.may_have_happened() {
-                            continue;
+                // a look makes what it protects undecided again, and the looks beside it old
+                if self.plan.steps.get(*step).is_some_and(Step::is_look) {
+                    let mut is_beside = true;
+                    let later = self.plan.steps.iter().zip(&mut self.steps);
+                    for (planned, progress) in later.skip(step + 1) {
+                        is_beside &= planned.is_look();
+                        if is_beside || !(progress.is_passed() || progress.may_have_happened()) {
+                            *progress = Progress::Waiting;
                         }
-                        *later = Progress::Waiting;
                     }
                 }
                 if let Some(progress) = self.steps.get_mut(*step) {
@@ -287,30 +288,32 @@ impl Job {
             .any(|(step, progress)| changes(step) && progress.may_have_happened())
     }
 
-    /// Where to go on: the first step that is not behind us, or the look ([`Do::Reread`]) before
-    /// it when none of the calls that the look protects was made. `None` = all is done.
+    /// Where to go on: the first step that is not behind us, or the looks ([`Step::is_look`])
+    /// before it when none of the calls that they protect was made. `None` = all is done.
     pub fn next(&self) -> Option<usize> {
         let pending = self.steps.iter().position(|p| !p.is_passed())?;
+        let is_old = self.resumed && self.plan.steps.get(pending).is_some_and(Step::is_look);
         // a call that may have happened is looked for, not judged anew; one that was not begun by
         // this process follows its look at once
         match self.steps.get(pending) {
             Some(Progress::Waiting) if !self.resumed => Some(pending),
-            Some(progress) if progress.may_have_happened() => Some(pending),
+            Some(progress) if progress.may_have_happened() && !is_old => Some(pending),
             _ => Some(self.look_before(pending).unwrap_or(pending)),
         }
     }
 
-    /// The look that protects a call: the nearest one before it, with no call in between.
+    /// The look that protects a call: the nearest one before it, with no call in between; of
+    /// several in a row the first.
     pub fn look_before(&self, at: usize) -> Option<usize> {
-        let before = self.plan.steps.iter().take(at).enumerate().rev();
-        for (at, step) in before {
+        let mut found = None;
+        for (at, step) in self.plan.steps.iter().take(at).enumerate().rev() {
             match &step.what {
-                Do::Reread { .. } => return Some(at),
-                Do::Call { .. } => return None,
-                Do::Wait { .. } => {}
+                _ if step.is_look() => found = Some(at),
+                Do::Wait { .. } if found.is_none() => {}
+                _ => break,
             }
         }
-        None
+        found
     }
 
     /// The step with what was captured put in.

@@ -143,6 +143,10 @@ pub struct Step {
     /// byte for byte, even where it looks like the name of a captured value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verbatim: Vec<String>,
+    /// A command that only looks at what must be so for the next call: it is old, and repeated,
+    /// whenever a [`Do::Reread`] in its place would be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looks: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -249,6 +253,7 @@ impl Step {
             on_failure: OnFailure::Stop,
             undo: Vec::new(),
             verbatim: Vec::new(),
+            looks: false,
         }
     }
 
@@ -274,6 +279,39 @@ impl Step {
     pub const fn tolerated(mut self) -> Self {
         self.on_failure = OnFailure::Continue;
         self
+    }
+
+    #[must_use]
+    pub const fn looking(mut self) -> Self {
+        self.looks = true;
+        self
+    }
+
+    /// The object that it is about must have this version: nobody touched it since.
+    #[must_use]
+    pub fn at(mut self, seen: &str) -> Self {
+        if let Do::Call { call, .. } = &mut self.what
+            && let Some(target) = call.target_mut()
+        {
+            target.version = Some(seen.to_owned());
+        }
+        self
+    }
+
+    /// Without a version that only a look can tell, for the server's dry run.
+    #[must_use]
+    pub fn of_any_version(mut self) -> Self {
+        if let Do::Call { call, .. } = &mut self.what
+            && let Some(target) = call.target_mut()
+        {
+            target.version.take_if(|version| version.contains("${"));
+        }
+        self
+    }
+
+    /// Whether it only looks at what must be so for the next call.
+    pub const fn is_look(&self) -> bool {
+        self.looks || matches!(self.what, Do::Reread { .. })
     }
 
     /// Whether it changes something in the cluster or in a container.

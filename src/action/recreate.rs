@@ -4,8 +4,46 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, Probe, Propagation, Target};
-use super::plan::Step;
+use super::guard::Guard;
+use super::plan::{Capture, Do, Step};
+use crate::domain::digest;
 use crate::domain::key::{Kind, ObjectKey};
+use crate::domain::workload::Set;
+
+/// The version of a set that [`same`] saw.
+pub(super) const SEEN: &str = "${rv-set}";
+
+/// The look before the set is changed or taken away: it is as the plan knows it, with
+/// `manifest` in every letter. Whatever follows it acts on exactly the version that it saw
+/// ([`SEEN`]).
+pub(super) fn same(set: &Set, id: &str, manifest: Option<&Value>) -> Step {
+    let key = set.meta.key.clone();
+    Step::new(
+        id,
+        format!("look whether set {} is as it was", key.name),
+        Do::Reread {
+            kinds: Vec::new(),
+            objects: vec![(Kind::Set, key.clone())],
+            guard: Guard::Unchanged {
+                set: key.clone(),
+                uid: set.meta.uid.to_string(),
+                generation: set.generation,
+                digest: manifest.map(digest),
+            },
+        },
+    )
+    .capture(Capture::object(
+        "rv-set",
+        Kind::Set,
+        key,
+        "/metadata/resourceVersion",
+    ))
+}
+
+/// What tells two manifests apart.
+pub(super) fn digest(manifest: &Value) -> String {
+    digest::sha256(manifest.to_string().as_bytes())
+}
 
 /// Deletes a set and leaves its pods.
 pub(super) fn orphan(id: &str, set: &Target) -> Step {

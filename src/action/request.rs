@@ -74,6 +74,10 @@ pub enum Request {
         /// Only these claims of the workspace; empty = all.
         #[serde(default)]
         claims: Vec<ObjectKey>,
+        /// In place: also where it cannot be told whether somebody works there, or whether what
+        /// comes back is more than nothing.
+        #[serde(default)]
+        force: bool,
     },
     Verify {
         workspace: ObjectKey,

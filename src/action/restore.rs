@@ -8,6 +8,7 @@ mod swap;
 
 use serde_json::{Value, json};
 
+pub(super) use check::refuse_empty;
 pub use point::{Point, points};
 
 use super::autoscaler;
@@ -79,20 +80,31 @@ impl Piece<'_> {
     }
 }
 
+/// Where to, and how carefully.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    pub in_place: bool,
+    /// In place also where it cannot be told whether somebody works there, or whether what comes
+    /// back is more than nothing.
+    pub force: bool,
+}
+
 /// Restores a workspace from a snapshot, a set of snapshots, or the newest complete set.
 pub fn plan(
     seen: &Seen<'_>,
     key: &ObjectKey,
     from: Option<&str>,
-    in_place: bool,
+    how: How,
     only: &[ObjectKey],
 ) -> Result<Plan, Refusal> {
+    let How { in_place, force } = how;
     seen.needs(&[Kind::Set, Kind::Pod, Kind::Claim, Kind::Snapshot])?;
     let request = Request::Restore {
         workspace: key.clone(),
         from: from.map(str::to_owned),
         in_place,
         claims: only.to_vec(),
+        force,
     };
     let mut plan = Plan::new(seen, ActionName::Restore, request);
     let workspace = seen.workspace(key)?;
@@ -115,7 +127,7 @@ pub fn plan(
     let how = if in_place { " in place" } else { "" };
     plan.title = format!("restore {}{how} from {}", key.name, names.join(", "));
     if in_place {
-        let swap = swap::Swap::of(seen, workspace, &pieces)?;
+        let swap = swap::Swap::of(seen, workspace, &pieces, force)?;
         swap.before(seen, &mut plan)?;
         beside_it(seen, &mut plan, workspace, &pieces)?;
         swap.exchange(seen, &mut plan);

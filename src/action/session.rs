@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 
 use super::call::{Call, Expect, Probe, Stdin, Target};
-use super::plan::Step;
+use super::guard::Guard;
+use super::plan::{Do, Step};
 use super::refusal::{Refusal, RefusalKind};
 use super::seen::Seen;
 use crate::domain::findings::human_duration;
 use crate::domain::key::Kind;
-use crate::domain::pod::{Phase, Pod};
+use crate::domain::pod::{Container, Phase, Pod};
 
 /// Prints `idle` or `busy`; `$1` is the port in four hexadecimal digits. State 01 is established.
 /// Fails where the kernel's tables cannot be read: nobody knows then.
@@ -38,10 +39,7 @@ pub(super) fn refuse_open(seen: &Seen<'_>, pod: &Pod) -> Result<(), Refusal> {
     {
         return no(format!("{name} is {value}"));
     }
-    let Some(name) = seen.settings.activity_annotation.as_deref() else {
-        return Ok(());
-    };
-    let Some(last) = text(name).and_then(|text| text.parse().ok()) else {
+    let Some(last) = last_activity(seen, pod) else {
         return Ok(());
     };
     let age = seen.now.duration_since(last);
@@ -51,46 +49,77 @@ pub(super) fn refuse_open(seen: &Seen<'_>, pod: &Pod) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses when it cannot be told whether somebody works in the pod: an annotation that should
-/// say it says nothing, or there is no port to look at.
+/// Refuses when it cannot be told whether somebody works in the pod.
 pub(super) fn refuse_untold(seen: &Seen<'_>, pod: &Pod) -> Result<(), Refusal> {
+    untold(seen, pod).map_or(Ok(()), Err)
+}
+
+/// Why it cannot be told whether somebody works in the pod: an annotation that should say it says
+/// nothing, or there is no port to look at. `None` = it can be told.
+pub(super) fn untold(seen: &Seen<'_>, pod: &Pod) -> Option<Refusal> {
     let key = &pod.meta.key;
     let no = |why: String, next: &str| {
         let sentence = format!("whether somebody works in {key} cannot be told: {why}");
-        Err(Refusal::new(RefusalKind::Session, sentence, next))
+        Some(Refusal::new(RefusalKind::Session, sentence, next))
     };
-    if let Some(name) = seen.settings.activity_annotation.as_deref() {
-        let object = seen.objects.get(Kind::Pod, key);
-        let text = object.and_then(|pod| pod["metadata"]["annotations"][name].as_str());
-        if text
-            .and_then(|text| text.parse::<Timestamp>().ok())
-            .is_none()
-        {
-            return no(
-                format!("its annotation {name} is no time"),
-                "let the gateway set it, or use --force",
-            );
-        }
+    if !runs(pod) {
+        return None;
     }
-    if check(seen, pod, "").is_none() {
+    if let Some(name) = seen.settings.activity_annotation.as_deref()
+        && last_activity(seen, pod).is_none()
+    {
+        return no(
+            format!("its annotation {name} is no time"),
+            "let the gateway set it, or use --force",
+        );
+    }
+    if seen.settings.session_port == 0 {
         return no(
             "no session port is configured".to_owned(),
             "set workspaces.session_port, or use --force",
         );
     }
-    Ok(())
+    None
+}
+
+/// What the gateway wrote down, in a sentence; connections are not looked at.
+pub(super) fn activity(seen: &Seen<'_>, pod: &Pod) -> String {
+    let key = &pod.meta.key;
+    let known = match refuse_open(seen, pod) {
+        Err(refusal) => return refusal.sentence,
+        Ok(()) => last_activity(seen, pod).map(|last| seen.now.duration_since(last)),
+    };
+    known.map_or_else(
+        || format!("whether somebody works in {key} is not known: no annotation tells it"),
+        |age| format!("the last activity in {key} was {} ago", human_duration(age)),
+    )
+}
+
+fn last_activity(seen: &Seen<'_>, pod: &Pod) -> Option<Timestamp> {
+    let name = seen.settings.activity_annotation.as_deref()?;
+    let object = seen.objects.get(Kind::Pod, &pod.meta.key)?;
+    object["metadata"]["annotations"][name]
+        .as_str()?
+        .parse()
+        .ok()
+}
+
+/// Whether anybody can be in it.
+fn runs(pod: &Pod) -> bool {
+    let running = |c: &Container| !c.init && c.running_since.is_some();
+    pod.phase == Phase::Running && pod.meta.deleted.is_none() && pod.containers.iter().any(running)
 }
 
 /// Looks for connections from inside of the pod. `None` = it does not run, so nobody is in it, or
 /// no port is configured.
 pub(super) fn check(seen: &Seen<'_>, pod: &Pod, id: &str) -> Option<Step> {
     let port = seen.settings.session_port;
-    if port == 0 || pod.phase != Phase::Running || pod.meta.deleted.is_some() {
+    if port == 0 || !runs(pod) {
         return None;
     }
-    let running = |c: &&crate::domain::pod::Container| !c.init && c.running_since.is_some();
+    let running = |c: &&Container| !c.init && c.running_since.is_some();
     let container = pod.containers.iter().find(running)?;
-    Some(Step::call(
+    let step = Step::call(
         id,
         format!(
             "look whether somebody is connected to port {port} of {}",
@@ -107,5 +136,26 @@ pub(super) fn check(seen: &Seen<'_>, pod: &Pod, id: &str) -> Option<Step> {
             expect: Expect::Prints("idle".to_owned()),
         },
         Probe::Harmless,
-    ))
+    );
+    Some(step.looking())
+}
+
+/// Reads the pod anew: it is the same one, and no annotation says that somebody works in it.
+pub(super) fn still_quiet(pod: &Pod, id: &str) -> Step {
+    let key = pod.meta.key.clone();
+    Step::new(
+        id,
+        format!(
+            "look whether anything says that somebody works in {}",
+            key.name
+        ),
+        Do::Reread {
+            kinds: Vec::new(),
+            objects: vec![(Kind::Pod, key.clone())],
+            guard: Guard::Quiet {
+                pod: key,
+                uid: pod.meta.uid.to_string(),
+            },
+        },
+    )
 }

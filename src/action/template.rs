@@ -10,7 +10,7 @@ use super::condition::Condition;
 use super::guard::Guard;
 use super::keep::{self, SOON};
 use super::plan::{Capture, Do, Plan, Step, Subject};
-use super::recreate::{as_it_was, orphan, put};
+use super::recreate::{SEEN, as_it_was, orphan, put, same};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{ActionName, Request};
 use super::right::{self, Right};
@@ -183,19 +183,9 @@ fn steps(seen: &Seen<'_>, plan: &mut Plan, set: &Set, whole: &Value, drifts: &[D
         new["spec"]["volumeClaimTemplates"][one.at]["spec"]["resources"]["requests"]["storage"] =
             json!(one.to.canonical());
     }
-    plan.steps.push(Step::new(
-        "same",
-        format!("look whether set {} is as it was", key.name),
-        Do::Reread {
-            kinds: Vec::new(),
-            objects: vec![(Kind::Set, key.clone())],
-            guard: Guard::Same {
-                objects: vec![(Kind::Set, key.clone(), set.meta.uid.to_string())],
-            },
-        },
-    ));
-    plan.steps
-        .push(orphan("away", &target).undone_by(put(key, "undo-away", &old)));
+    plan.steps.push(same(set, "same", Some(&old)));
+    let away = orphan("away", &target).at(SEEN);
+    plan.steps.push(away.undone_by(put(key, "undo-away", &old)));
     plan.steps.push(gone("is-away", target));
     plan.steps.push(back(key, &new, drifts));
     plan.steps.push(Step::wait(

@@ -643,6 +643,62 @@ fn a_look_is_repeated_unless_a_call_behind_it_was_made() {
     );
 }
 
+/// idle?, unchanged?, call: the looks of a swap, in short.
+#[test]
+fn looks_in_a_row_are_all_repeated_unless_the_call_behind_them_was_made() {
+    let mut plan = guarded();
+    let mut idle = plan.steps[1].clone().looking();
+    idle.id = "idle".into();
+    plan.steps.insert(0, idle);
+    let failed = || StepResult::Failed {
+        why: String::new(),
+        next: String::new(),
+    };
+    let again = Record {
+        at: now(),
+        entry: Entry::Began {
+            pid: 2,
+            by: String::new(),
+        },
+    };
+    let job = |results: &[Option<StepResult>]| {
+        let mut all = records(&plan, results);
+        all.push(again.clone());
+        Job::replay(&all, false).unwrap()
+    };
+    for not_made in [
+        vec![Some(done()), None],
+        vec![Some(done()), Some(failed())],
+        vec![Some(done()), Some(done())],
+        vec![Some(done()), Some(done()), Some(failed())],
+    ] {
+        let mut job = job(&not_made);
+        for step in [0, 1, 2] {
+            assert_eq!(job.next(), Some(step), "{not_made:?}");
+            let (result, captured) = (done(), [].into());
+            let id = plan.steps[step].id.clone();
+            for entry in [
+                Entry::Started {
+                    step,
+                    id: id.clone(),
+                    attempt: 1,
+                },
+                Entry::Answered {
+                    step,
+                    id,
+                    result,
+                    captured,
+                },
+            ] {
+                job.take(&Record { at: now(), entry });
+            }
+        }
+        assert_eq!(job.next(), Some(3), "{not_made:?}");
+    }
+    let made = vec![Some(done()), Some(done()), None];
+    assert_eq!(job(&made).next(), Some(2), "the call may have happened");
+}
+
 #[test]
 fn after_a_conflict_the_look_leads_to_the_call_again() {
     let plan = guarded();

@@ -222,6 +222,10 @@ pub struct RestoreArgs {
     /// Put it in place of the workspace's claims; the old volumes are kept until `wsdash purge`
     #[arg(long)]
     pub in_place: bool,
+    /// In place although it cannot be told whether a session is open or whether the snapshot
+    /// holds any file
+    #[arg(long, requires = "in_place")]
+    pub force: bool,
     #[command(flatten)]
     pub action: ActionFlags,
 }

@@ -319,7 +319,13 @@ fn judge_output(
             return Err(failed(format!("ended with code {}: {said}", output.code)));
         }
         Expect::Prints(text) if *text != stdout => {
-            return Err(failed("printed something else than it should".to_owned()));
+            let said: String = crate::cluster::fault::safe_line(&stdout)
+                .chars()
+                .take(80)
+                .collect();
+            return Err(failed(format!(
+                "printed something else than it should (`{said}`, not `{text}`)"
+            )));
         }
         Expect::Success | Expect::Prints(_) => {}
     }

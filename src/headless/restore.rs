@@ -29,6 +29,7 @@ pub(super) async fn run(loaded: &Loaded, args: &RestoreArgs) -> Result<u8> {
         from,
         in_place: args.in_place,
         claims: Vec::new(),
+        force: args.force,
     };
     Box::pin(session.perform(&request, &args.action)).await
 }

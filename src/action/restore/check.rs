@@ -199,6 +199,32 @@ pub(super) fn list(pod: Target, container: &str, mount: &str) -> Call {
     }
 }
 
+/// Files that a listing counted. `None` = it could not be listed.
+fn files(listing: &str) -> Option<u64> {
+    let line = listing.lines().next()?;
+    line.strip_prefix("files ")?.trim().parse().ok()
+}
+
+/// Refuses when nothing comes back where something was: a snapshot that is ready is not yet one
+/// that holds the work. Where nobody knows what was there, it counts as something.
+pub(in crate::action) fn refuse_empty(
+    claim: &str,
+    listing: &str,
+    before: &str,
+) -> Result<(), Refusal> {
+    let why = match (files(listing), files(before)) {
+        (Some(1..), _) | (Some(0), Some(0)) => return Ok(()),
+        (Some(0), Some(there)) => format!("it holds no file, and there are {there} now"),
+        (Some(0), None) => "it holds no file, and what is there now is not known".to_owned(),
+        (None, _) => "what it holds could not be counted".to_owned(),
+    };
+    Err(Refusal::new(
+        RefusalKind::NoWayBack,
+        format!("what comes back of claim {claim} may be nothing: {why}"),
+        "choose another point in time; --force swaps it in nevertheless",
+    ))
+}
+
 fn path(piece: &Piece<'_>) -> String {
     format!("/restored/{}", piece.template)
 }

@@ -10,7 +10,7 @@ use crate::action::condition::Condition;
 use crate::action::guard::Guard;
 use crate::action::keep::{self, Held, KEPT_POINTER, SOON};
 use crate::action::plan::{Capture, Do, Plan, Source, Step};
-use crate::action::recreate::{as_it_was, orphan, put};
+use crate::action::recreate::{SEEN, as_it_was, orphan, put, same};
 use crate::action::refusal::{Refusal, RefusalKind};
 use crate::action::request::{ActionName, Request};
 use crate::action::seen::Seen;
@@ -51,14 +51,17 @@ pub(super) struct Swap<'a, 'b> {
     block: Block<'a>,
     pieces: &'b [Piece<'a>],
     held: Vec<Held<'a>>,
+    force: bool,
 }
 
 impl<'a, 'b> Swap<'a, 'b> {
-    /// Refuses whatever makes a swap unsafe.
+    /// Refuses whatever makes a swap unsafe. `force` = also where it cannot be told whether
+    /// somebody works there, or whether what comes back is more than nothing.
     pub(super) fn of(
         seen: &Seen<'a>,
         workspace: &'a Workspace,
         pieces: &'b [Piece<'a>],
+        force: bool,
     ) -> Result<Self, Refusal> {
         seen.needs(&[Kind::Volume])?;
         let mut held = Vec::new();
@@ -80,6 +83,9 @@ impl<'a, 'b> Swap<'a, 'b> {
         let pod = seen.inventory.pods.get(&workspace.key);
         if let Some(pod) = pod {
             session::refuse_open(seen, pod)?;
+            if !force {
+                session::refuse_untold(seen, pod)?;
+            }
         }
         let strangers = pieces.iter().flat_map(|piece| {
             let users = seen.inventory.pods_of_claim(&piece.claim.meta.key);
@@ -98,6 +104,7 @@ impl<'a, 'b> Swap<'a, 'b> {
             pod,
             pieces,
             held,
+            force,
         })
     }
 
@@ -130,15 +137,64 @@ impl<'a, 'b> Swap<'a, 'b> {
         plan.steps.extend(waits);
         for held in &self.held {
             keep::keep(seen, plan, held);
+            plan.steps.extend(self.list_old(held));
         }
         Ok(())
     }
 
+    /// Lists what is there now, to compare what comes back with it.
+    fn list_old(&self, held: &Held<'_>) -> Option<Step> {
+        let pod = self.pod?;
+        let (container, mount) = snapshot::mount_of(pod, held.claim)?;
+        let target = Target::new(Kind::Pod, pod.meta.key.clone(), &pod.meta.uid);
+        let name = held.name();
+        let step = Step::call(
+            format!("list-old-{name}"),
+            format!("list what is in claim {name} now"),
+            check::list(target, container, mount),
+            Probe::Harmless,
+        );
+        let listing = Capture {
+            name: format!("old-{name}"),
+            from: Source::Stdout,
+        };
+        Some(step.capture(listing).tolerated())
+    }
+
+    /// What must be so before the first thing is taken away. It is looked at as late as can be,
+    /// and again by a resume: hours may lie between.
+    fn looks(&self, seen: &Seen<'_>, plan: &mut Plan) {
+        if !self.force {
+            for held in &self.held {
+                let before = match self.list_old(held) {
+                    Some(_) => format!("${{old-{}}}", held.name()),
+                    None => String::new(),
+                };
+                let listing = format!("${{listing-{}}}", held.name());
+                plan.steps
+                    .push(filled("full", held.name(), listing, before));
+            }
+            if let Some(pod) = self.pod {
+                plan.steps.extend(session::check(seen, pod, "is-idle"));
+            }
+        }
+        if let Some(pod) = self.pod {
+            plan.steps.push(session::still_quiet(pod, "is-quiet"));
+        }
+        match &self.block {
+            Block::None => {}
+            Block::Shorter(set) | Block::Later(set) => {
+                plan.steps.push(same(set, "same-set", None));
+            }
+            Block::Away(set, manifest) => {
+                plan.steps.push(same(set, "same-set", Some(manifest)));
+            }
+        }
+    }
+
     /// The swap itself, once the restored claims were read.
     pub(super) fn exchange(&self, seen: &Seen<'_>, plan: &mut Plan) {
-        if let Some(pod) = self.pod {
-            plan.steps.extend(session::check(seen, pod, "is-idle"));
-        }
+        self.looks(seen, plan);
         self.stop(seen, plan);
         for (piece, held) in self.pieces.iter().zip(&self.held) {
             one(seen, plan, piece, held);
@@ -157,6 +213,15 @@ impl<'a, 'b> Swap<'a, 'b> {
         ));
         plan.losses
             .push("whatever the session keeps in memory or outside of its claims".to_owned());
+        if self.force {
+            plan.losses.push(format!(
+                "a session in {name}, if there is one: it is not looked whether somebody works there"
+            ));
+            plan.losses.push(
+                "it is not looked whether the snapshot holds anything: what comes back may be empty"
+                    .to_owned(),
+            );
+        }
         plan.way_back.push(format!(
             "`wsdash undo {}` swaps the old volumes in again; the restored ones are kept, too",
             seen.run
@@ -211,11 +276,13 @@ impl<'a, 'b> Swap<'a, 'b> {
             Block::None => {}
             Block::Shorter(set) => plan.steps.push(
                 scale(set, "block", set.replicas.saturating_sub(1))
+                    .at(SEEN)
                     .undone_by(scale(set, "undo-block", set.replicas))
                     .undone_by(back()),
             ),
             Block::Later(set) => plan.steps.push(
                 range(set, "block", true)
+                    .at(SEEN)
                     .undone_by(range(set, "undo-block", false))
                     .undone_by(back()),
             ),
@@ -223,6 +290,7 @@ impl<'a, 'b> Swap<'a, 'b> {
                 let target = target(set);
                 plan.steps.push(
                     orphan("block", &target)
+                        .at(SEEN)
                         .undone_by(put(&set.meta.key, "undo-block", manifest))
                         .undone_by(back()),
                 );
@@ -342,6 +410,9 @@ impl<'a, 'b> Swap<'a, 'b> {
                 })
                 .tolerated(),
             );
+            let (seen, listing) = (piece.captured("seen"), piece.captured("listing"));
+            plan.steps
+                .push(filled("seen", piece.name(), seen, listing).tolerated());
         }
     }
 }
@@ -371,6 +442,23 @@ pub(super) fn around<'a>(
         steps(&|plan| swap.stop(seen, plan)),
         steps(&|plan| swap.go_on(seen, plan)),
     ])
+}
+
+/// Compares a listing of what comes back with one of what was there before.
+fn filled(id: &str, name: &str, listing: String, before: String) -> Step {
+    Step::new(
+        format!("{id}-{name}"),
+        format!("look whether what comes back of {name} is more than nothing"),
+        Do::Reread {
+            kinds: Vec::new(),
+            objects: Vec::new(),
+            guard: Guard::Filled {
+                claim: name.to_owned(),
+                listing,
+                before,
+            },
+        },
+    )
 }
 
 /// Reads the uid of what stands under a name, if anything does.

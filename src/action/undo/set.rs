@@ -212,7 +212,7 @@ fn look(now: &Value, key: &ObjectKey, uid: &str) -> Step {
         Do::Reread {
             kinds: Vec::new(),
             objects: vec![(Kind::Set, key.clone())],
-            guard: Guard::Unchanged {
+            guard: Guard::SameGeneration {
                 kind: Kind::Set,
                 key: key.clone(),
                 uid: uid.to_owned(),

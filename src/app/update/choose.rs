@@ -60,6 +60,7 @@ pub(super) fn press_point(
                     from,
                     in_place,
                     claims: Vec::new(),
+                    force: false,
                 };
                 return propose(model, request);
             }

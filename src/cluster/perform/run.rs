@@ -218,7 +218,7 @@ impl Performer {
             likely.extend(self.versions(plan).await);
         }
         for step in &plan.steps {
-            let step = &step.filled(&likely);
+            let step = &step.filled(&likely).of_any_version();
             let Do::Call { call, .. } = &step.what else {
                 continue;
             };
