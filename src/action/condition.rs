@@ -138,6 +138,11 @@ pub enum Standing {
     Pending {
         stage: String,
     },
+    /// All that can be told says so, but not what would prove it.
+    Unproven {
+        why: String,
+        next: String,
+    },
     /// It will not come true without somebody doing something.
     Failed {
         why: String,

@@ -342,6 +342,21 @@ impl Job {
         is_undone || !has_way_back || !has_acted || is_old
     }
 
+    /// Whether it ended with a wait for what looks as it should and cannot be proven.
+    pub fn is_unproven(&self) -> bool {
+        let mut all = self.plan.steps.iter().zip(&self.steps);
+        let unknown = |progress: &Progress| {
+            matches!(
+                progress,
+                Progress::Over {
+                    result: StepResult::Unknown { .. },
+                    ..
+                }
+            )
+        };
+        all.any(|(step, progress)| matches!(step.what, Do::Wait { .. }) && unknown(progress))
+    }
+
     /// Whether it ended well.
     pub const fn is_done(&self) -> bool {
         matches!(&self.end, Some((_, End::Done)))

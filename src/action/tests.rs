@@ -850,13 +850,31 @@ fn every_stage_of_a_resize_has_its_word(#[case] mut status: Value, #[case] words
 #[rstest]
 #[case(Some(1 << 30), "Pending")]
 #[case(Some((2 << 30) - (40 << 20)), "Met")]
-#[case(None, "could not be measured")]
+#[case(None, "Unproven")]
 fn capacity_is_not_enough(#[case] bytes: Option<u64>, #[case] words: &str) {
     let standing = grown(&json!({"capacity": {"storage": "2Gi"}}), bytes);
     assert!(format!("{standing:?}").contains(words), "{standing:?}");
 }
 
+#[rstest]
+#[case(json!({"allocatedResourceStatuses": {"storage": "NodeResizePending"}}), "when a pod mounts it")]
+#[case(json!({"capacity": {"storage": "2Gi"}}), "was not measured")]
+fn without_a_pod_growth_is_not_proven(#[case] mut status: Value, #[case] words: &str) {
+    if status["capacity"].is_null() {
+        status["capacity"] = json!({"storage": "1Gi"});
+    }
+    let standing = grown_in(&status, None, false);
+    assert!(
+        matches!(&standing, Standing::Unproven { why, .. } if why.contains(words)),
+        "{standing:?}"
+    );
+}
+
 fn grown(status: &Value, file_system: Option<u64>) -> Standing {
+    grown_in(status, file_system, true)
+}
+
+fn grown_in(status: &Value, file_system: Option<u64>, is_mounted: bool) -> Standing {
     let measure = condition::Measure {
         pod: key("ide-0"),
         container: "main".into(),
@@ -866,7 +884,7 @@ fn grown(status: &Value, file_system: Option<u64>) -> Standing {
         claim: Target::new(Kind::Claim, key("c"), "u"),
         volume: "v".into(),
         bytes: 2 << 30,
-        measure: Some(measure.clone()),
+        measure: is_mounted.then(|| measure.clone()),
         capacity_before: 1 << 30,
         before: "262144 4096".into(),
     };

@@ -19,11 +19,12 @@ pub struct JobRow {
 
 impl JobRow {
     /// One word for how it stands.
-    pub const fn state(&self) -> &'static str {
+    pub fn state(&self) -> &'static str {
         match &self.job.end {
             _ if self.job.undone_by.is_some() => "undone",
             _ if self.running => "running",
             Some((_, End::Done)) => "done",
+            Some((_, End::Failed { .. })) if self.job.is_unproven() => "unproven",
             Some((_, End::Failed { .. })) => "failed",
             Some((_, End::Cancelled)) => "cancelled",
             None => "cut off",

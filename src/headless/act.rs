@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{FAILED, UNKNOWN, USAGE, picture, say, warn};
-use crate::action::journal::{Entry, Job, Record};
+use crate::action::journal::{End, Entry, Job, Record};
 use crate::action::plan::{Plan, RunId};
 use crate::action::request::{ActionName, Growth, Request};
 use crate::action::{Refusal, RefusalKind, Right, kubectl, right, verify};
@@ -319,7 +319,11 @@ pub(super) fn tell(job: &Job, format: TextFormat) -> Result<u8> {
         TextFormat::Json => say(&serde_json::to_string_pretty(&report::document(job))?)?,
         TextFormat::Text => say(report::job(job).trim_end())?,
     }
-    Ok(if job.is_done() { 0 } else { FAILED })
+    Ok(match &job.end {
+        Some((_, End::Done)) => 0,
+        _ if job.is_unproven() => UNKNOWN,
+        _ => FAILED,
+    })
 }
 
 async fn interrupted() -> std::io::Result<()> {

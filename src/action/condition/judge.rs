@@ -39,6 +39,13 @@ fn failed(why: impl Into<String>, next: impl Into<String>) -> Standing {
     }
 }
 
+fn unproven(why: impl Into<String>, next: impl Into<String>) -> Standing {
+    Standing::Unproven {
+        why: why.into(),
+        next: next.into(),
+    }
+}
+
 /// What stands under the target's name.
 enum Look<'a> {
     It(&'a Value),
@@ -443,7 +450,10 @@ fn grown(goal: &Condition, seen: &Observed, claim: &Value) -> Standing {
     }
     match measure {
         Some(measure) => measured(seen, measure, *bytes, *capacity_before, before),
-        None => met("4/5 capacity recorded; no pod mounts it, so the file system was not measured"),
+        None => unproven(
+            "4/5 the API says that it has grown; no pod mounted it, so the file system was not measured",
+            "look with df in the next pod that mounts it",
+        ),
     }
 }
 
@@ -488,8 +498,9 @@ fn growing(seen: &Observed, target: &Target, claim: &Value, is_mounted: bool) ->
         _ if disk_has_grown && is_mounted => {
             pending("2/5 disk grown, the file system is next; do not restart the pod")
         }
-        _ if disk_has_grown => met(
-            "2/5 the disk has grown; no pod mounts it, so the file system follows at the next start",
+        _ if disk_has_grown => unproven(
+            "2/5 the disk has grown; the file system grows when a pod mounts it",
+            "start a pod that mounts it: nothing else is to be done",
         ),
         "ControllerResizeInProgress" => match warning(seen, target) {
             Some(why) if why.starts_with("VolumeResizeFailed") => {
@@ -518,9 +529,11 @@ fn measured(
             .denied
             .get(&read)
             .map_or("it was not asked", String::as_str);
-        return failed(
-            format!("4/5 capacity recorded, but the file system could not be measured: {why}"),
-            "look with df in the pod",
+        return unproven(
+            format!(
+                "4/5 the API says that it has grown; the file system could not be measured: {why}"
+            ),
+            "look with df in the pod, or at its size in the metrics",
         );
     };
     let before = file_system_bytes(before);

@@ -236,6 +236,9 @@ impl Walk<'_> {
                         Err(why) => Ended::Failed(Reason::new(why, "resume the job")),
                     });
                 }
+                Ok(Standing::Unproven { why, next }) => {
+                    return Ok(Ended::Unknown(Reason { why, next }));
+                }
                 Ok(Standing::Failed { why, next }) => {
                     return Ok(Ended::Failed(Reason { why, next }));
                 }

@@ -47,6 +47,7 @@ pub(super) fn state(job: &Job, is_worked_on: bool) -> &'static str {
         _ if job.undone_by.is_some() => "undone",
         _ if is_worked_on => "running",
         Some((_, End::Done)) => "done",
+        Some((_, End::Failed { .. })) if job.is_unproven() => "unproven",
         Some((_, End::Failed { .. })) => "failed",
         Some((_, End::Cancelled)) => "cancelled",
         None => "cut-off",
@@ -73,9 +74,10 @@ pub(super) fn job(job: &Job) -> String {
     let _ = match &job.end {
         Some((_, End::Done)) => writeln!(text, "done, job {id}"),
         Some((_, End::Failed { why, next })) => {
+            let word = state(job, false);
             writeln!(
                 text,
-                "failed: {why}; {next}\njob {id}: `wsdash resume {id}` goes on"
+                "{word}: {why}; {next}\njob {id}: `wsdash resume {id}` goes on"
             )
         }
         Some((_, End::Cancelled)) => {
@@ -120,7 +122,7 @@ pub(super) fn line(record: &Record, titles: &[String]) -> Option<String> {
             StepResult::Done { text } | StepResult::Found { text } => format!("  {text}"),
             StepResult::Tolerated { why } => format!("  went without: {why}"),
             StepResult::Failed { why, .. } => format!("  failed: {why}"),
-            StepResult::Unknown { why, .. } => format!("  not known whether it happened: {why}"),
+            StepResult::Unknown { why, .. } => format!("  not known for certain: {why}"),
         },
         Entry::Noted { text } => format!("note: {text}"),
         Entry::Planned { .. }
