@@ -1,7 +1,7 @@
 //! What must still be true in the middle of a job, judged from a fresh look at the cluster.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::delete_claims;
 use super::keep;
@@ -66,13 +66,6 @@ pub enum Guard {
         volume: String,
         run: String,
     },
-    /// It is still the same object, and nobody asked anything else of it since.
-    SameGeneration {
-        kind: Kind,
-        key: ObjectKey,
-        uid: String,
-        generation: i64,
-    },
     /// No claim of this name exists, or only one on this volume, which is still there.
     Rebind { claim: ObjectKey, volume: String },
     /// No object of this name exists, or only one that this run made.
@@ -108,13 +101,7 @@ impl Guard {
                 generation,
                 digest,
             } => is_unchanged(seen, (set, uid), *generation, digest.as_deref()),
-            Self::Quiet { pod, uid } => {
-                are_same(seen, &[(Kind::Pod, pod.clone(), uid.clone())])?;
-                match seen.inventory.pods.get(pod) {
-                    Some(pod) => session::refuse_open(seen, pod),
-                    None => Err(changed(Kind::Pod, pod, "it cannot be read")),
-                }
-            }
+            Self::Quiet { pod, uid } => is_quiet(seen, pod, uid),
             Self::Filled {
                 claim,
                 listing,
@@ -128,19 +115,6 @@ impl Guard {
                 volume,
                 run,
             } => is_replaceable(seen, claim, uid, volume, run),
-            Self::SameGeneration {
-                kind,
-                key,
-                uid,
-                generation,
-            } => {
-                are_same(seen, &[(*kind, key.clone(), uid.clone())])?;
-                let now = seen.objects.get(*kind, key);
-                if now.is_some_and(|now| now["metadata"]["generation"] == json!(generation)) {
-                    return Ok(());
-                }
-                Err(changed(*kind, key, "somebody changed it"))
-            }
             Self::Rebind { claim, volume } => {
                 let disk = ObjectKey::new("", volume.as_str());
                 if seen.objects.get(Kind::Volume, &disk).is_none() {
@@ -235,24 +209,26 @@ fn is_unchanged(
     generation: i64,
     digest: Option<&str>,
 ) -> Result<(), Refusal> {
-    let judged = are_same(seen, &[(Kind::Set, set.clone(), uid.to_owned())]).and_then(|()| {
-        let whole = seen.objects.get(Kind::Set, set);
-        let is_of = |whole: &Value| whole["metadata"]["generation"] == generation;
-        if !whole.is_some_and(is_of) {
-            return Err(changed(Kind::Set, set, "somebody changed its spec"));
-        }
-        let now = whole.map(|whole| recreate::digest(&recreate::as_it_was(whole)));
-        if digest.is_some_and(|digest| now.as_deref() != Some(digest)) {
-            let why = "somebody changed its labels or annotations";
-            return Err(changed(Kind::Set, set, why));
-        }
-        Ok(())
-    });
-    judged.map_err(|mut refusal| {
-        let run = seen.run;
-        refusal.next = format!("plan it anew; `wsdash undo {run}` takes back what was made so far");
-        refusal
-    })
+    are_same(seen, &[(Kind::Set, set.clone(), uid.to_owned())])?;
+    let whole = seen.objects.get(Kind::Set, set);
+    let is_of = |whole: &Value| whole["metadata"]["generation"] == generation;
+    if !whole.is_some_and(is_of) {
+        return Err(changed(Kind::Set, set, "somebody changed its spec"));
+    }
+    let now = whole.map(|whole| recreate::digest(&recreate::as_it_was(whole)));
+    if digest.is_some_and(|digest| now.as_deref() != Some(digest)) {
+        let why = "somebody changed its labels or annotations";
+        return Err(changed(Kind::Set, set, why));
+    }
+    Ok(())
+}
+
+fn is_quiet(seen: &Seen<'_>, pod: &ObjectKey, uid: &str) -> Result<(), Refusal> {
+    are_same(seen, &[(Kind::Pod, pod.clone(), uid.to_owned())])?;
+    match seen.inventory.pods.get(pod) {
+        Some(pod) => session::refuse_open(seen, pod),
+        None => Err(changed(Kind::Pod, pod, "it cannot be read")),
+    }
 }
 
 fn are_undisturbed(seen: &Seen<'_>, pods: &[(ObjectKey, String, u32)]) -> Result<(), Refusal> {

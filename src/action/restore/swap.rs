@@ -181,14 +181,14 @@ impl<'a, 'b> Swap<'a, 'b> {
         if let Some(pod) = self.pod {
             plan.steps.push(session::still_quiet(pod, "is-quiet"));
         }
+        plan.steps.extend(self.same_set());
+    }
+
+    fn same_set(&self) -> Option<Step> {
         match &self.block {
-            Block::None => {}
-            Block::Shorter(set) | Block::Later(set) => {
-                plan.steps.push(same(set, "same-set", None));
-            }
-            Block::Away(set, manifest) => {
-                plan.steps.push(same(set, "same-set", Some(manifest)));
-            }
+            Block::None => None,
+            Block::Shorter(set) | Block::Later(set) => Some(same(set, "same-set", None)),
+            Block::Away(set, manifest) => Some(same(set, "same-set", Some(manifest))),
         }
     }
 
@@ -429,6 +429,7 @@ pub(super) fn around<'a>(
         block: block(seen, workspace)?,
         pieces: &[],
         held: Vec::new(),
+        force: false,
     };
     let steps = |add: &dyn Fn(&mut Plan)| {
         let mut plan = Plan::new(seen, ActionName::Undo, Request::Undo { job: String::new() });
@@ -439,7 +440,10 @@ pub(super) fn around<'a>(
         plan.steps
     };
     Ok([
-        steps(&|plan| swap.stop(seen, plan)),
+        steps(&|plan| {
+            plan.steps.extend(swap.same_set());
+            swap.stop(seen, plan);
+        }),
         steps(&|plan| swap.go_on(seen, plan)),
     ])
 }

@@ -332,6 +332,7 @@ fn restored(desk: &Desk) -> Job {
         workspace: key("ide-0"),
         from: None,
         in_place: true,
+        force: false,
         claims: Vec::new(),
     };
     let plan = desk.plan(&request).unwrap();

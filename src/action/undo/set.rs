@@ -7,7 +7,7 @@ use crate::action::call::{Call, Target};
 use crate::action::guard::Guard;
 use crate::action::journal::{Job, Progress};
 use crate::action::plan::{Capture, Do, Plan, Step};
-use crate::action::recreate::{as_it_was, orphan, put};
+use crate::action::recreate::{as_it_was, digest, orphan, put};
 use crate::action::refusal::{Refusal, RefusalKind};
 use crate::action::request::Request;
 use crate::action::seen::Seen;
@@ -212,11 +212,11 @@ fn look(now: &Value, key: &ObjectKey, uid: &str) -> Step {
         Do::Reread {
             kinds: Vec::new(),
             objects: vec![(Kind::Set, key.clone())],
-            guard: Guard::SameGeneration {
-                kind: Kind::Set,
-                key: key.clone(),
+            guard: Guard::Unchanged {
+                set: key.clone(),
                 uid: uid.to_owned(),
                 generation: now["metadata"]["generation"].as_i64().unwrap_or_default(),
+                digest: Some(digest(&as_it_was(now))),
             },
         },
     )

@@ -162,10 +162,14 @@ fn given_up(fault: Fault, may_have_happened: bool) -> Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Target;
+    use crate::domain::key::{Kind, ObjectKey};
 
     #[test]
     fn a_budget_says_no_and_a_busy_server_says_later() {
-        let class = |kind| class_of(&Fault::new(kind, "", ""));
+        let pod = Target::named(Kind::Pod, ObjectKey::new("team", "ide-0"));
+        let call = Call::Evict { pod };
+        let class = |kind| class_of(&Fault::new(kind, "", ""), &call);
         assert!(matches!(class(FaultKind::Budget), Class::No));
         assert!(matches!(class(FaultKind::TooManyRequests), Class::NotYet));
         assert!(matches!(class(FaultKind::ServerError), Class::Perhaps));
