@@ -210,6 +210,7 @@ fn requests() -> Vec<Request> {
         workspace: key(),
         from: None,
         in_place,
+        force: false,
         claims: Vec::new(),
     };
     let verify = |other_node| Request::Verify {

@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn captured_values_are_put_in_by_the_shell_and_nothing_else_is() {
         let mark = captured("uid-x.y");
-        let text = format!("{{\"a\": \"{mark}\", \"b\": \"${{HOME}} ${{port-8080}} `id` \\\\ $x\"}}");
+        let text =
+            format!("{{\"a\": \"{mark}\", \"b\": \"${{HOME}} ${{port-8080}} `id` \\\\ $x\"}}");
         let command = reading("cat", &text);
         let script = format!(
             "{}=it\n{}\n{}",

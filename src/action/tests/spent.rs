@@ -20,6 +20,7 @@ fn request_of(which: u8) -> Request {
         workspace: key("ide-0"),
         from: None,
         in_place,
+        force: false,
         claims: Vec::new(),
     };
     match which {
