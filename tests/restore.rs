@@ -152,6 +152,9 @@ async fn beside_the_workspace_the_data_is_read_and_nothing_else_is_touched() {
         assert_eq!(sums(&stage, "reader").await, before, "{}", stage.name);
         let pod = stage.path("/api/v1", "pods/reader");
         assert_eq!(stage.call("DELETE", &pod, &Value::Null).await.0, 200);
+        stage
+            .until("the reader is gone", &pod, |code, _| code == 404)
+            .await;
         undo(&stage, "restore").await;
         stage.inspect(&claims).await;
         stage.end().await;

@@ -8,6 +8,7 @@ use super::keep;
 use super::purge;
 use super::recreate;
 use super::refusal::{Refusal, RefusalKind};
+use super::request::ActionName;
 use super::restore;
 use super::seen::Seen;
 use super::session;
@@ -210,15 +211,24 @@ fn is_unchanged(
     digest: Option<&str>,
 ) -> Result<(), Refusal> {
     are_same(seen, &[(Kind::Set, set.clone(), uid.to_owned())])?;
+    let other = |why: &str| {
+        let mut refusal = changed(Kind::Set, set, why);
+        // nothing takes an undo back
+        if seen.run.action() != Some(ActionName::Undo) {
+            let run = seen.run;
+            refusal.next =
+                format!("plan it anew; `wsdash undo {run}` takes back what was made so far");
+        }
+        Err(refusal)
+    };
     let whole = seen.objects.get(Kind::Set, set);
     let is_of = |whole: &Value| whole["metadata"]["generation"] == generation;
     if !whole.is_some_and(is_of) {
-        return Err(changed(Kind::Set, set, "somebody changed its spec"));
+        return other("somebody changed its spec");
     }
     let now = whole.map(|whole| recreate::digest(&recreate::as_it_was(whole)));
     if digest.is_some_and(|digest| now.as_deref() != Some(digest)) {
-        let why = "somebody changed its labels or annotations";
-        return Err(changed(Kind::Set, set, why));
+        return other("somebody changed its labels or annotations");
     }
     Ok(())
 }

@@ -31,6 +31,10 @@ impl RunId {
         &self.0
     }
 
+    pub fn action(&self) -> Option<ActionName> {
+        self.0.split_once('-')?.0.parse().ok()
+    }
+
     /// When it was made, for sorting by time whatever the action: `20261121-064312-3f9a`.
     pub fn time_part(&self) -> String {
         self.0
@@ -467,19 +471,22 @@ impl Plan {
                 .map(|s| (s.kind, s.key.clone(), s.uid.clone()))
                 .collect()
         };
-        let calls = |plan: &Self| -> Vec<(String, Value)> {
-            plan.steps
-                .iter()
-                .map(|step| {
-                    let mut value = serde_json::to_value(&step.what).unwrap_or_default();
-                    forget_versions(&mut value);
-                    (step.id.clone(), value)
-                })
-                .collect()
-        };
         self.action == other.action
             && subjects(self) == subjects(other)
-            && calls(self) == calls(other)
+            && self.steps.len() == other.steps.len()
+            && self.first_other(other).is_none()
+    }
+
+    /// The first step that does something else than its counterpart.
+    fn first_other(&self, other: &Self) -> Option<&Step> {
+        let deed = |step: &Step| {
+            let mut value = serde_json::to_value(&step.what).unwrap_or_default();
+            forget_versions(&mut value);
+            (step.id.clone(), value)
+        };
+        let mut steps = self.steps.iter().zip(&other.steps);
+        let (step, _) = steps.find(|(a, b)| deed(a) != deed(b))?;
+        Some(step)
     }
 }
 
@@ -524,9 +531,8 @@ impl Plan {
         if let Some(new) = other.subjects.iter().find(is_new) {
             return format!("{} {} is new", new.kind.object(), new.key);
         }
-        let mut steps = self.steps.iter().zip(&other.steps);
-        match steps.find(|(a, b)| a.what != b.what || a.id != b.id) {
-            Some((step, _)) => format!("the step `{}` would be another", step.title),
+        match self.first_other(other) {
+            Some(step) => format!("the step `{}` would be another", step.title),
             None => "its steps would be others".to_owned(),
         }
     }

@@ -157,6 +157,8 @@ pub fn undo(action: ActionName, form: Form, namespace: &str) -> Option<Vec<Right
         ],
         ActionName::Restore if form.in_place => {
             rights.push(scale(namespace));
+            // it asks whether somebody works there
+            rights.extend(exec(namespace));
             &[
                 (Kind::Snapshot, &["get", "delete"]),
                 (Kind::Volume, &["get", "patch"]),

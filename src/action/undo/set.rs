@@ -44,7 +44,12 @@ fn is_so(seen: &Seen<'_>, what: &Do) -> bool {
     let set = seen.objects.get(kind, &key);
     let is = |target: &Target| {
         let uid = seen.objects.text(kind, &key, "/metadata/uid");
-        uid.is_some_and(|uid| *target == Target::new(kind, key.clone(), uid))
+        // of which version it was is no question any more
+        let target = Target {
+            version: None,
+            ..target.clone()
+        };
+        uid.is_some_and(|uid| target == Target::new(kind, key.clone(), uid))
     };
     set.map_or(matches!(call, Call::Delete { .. }), |now| match call {
         Call::Scale { set, replicas } => is(set) && now["spec"]["replicas"] == json!(replicas),
