@@ -127,10 +127,10 @@ async fn a_set_that_comes_back_after_the_last_look_is_told_and_nothing_is_lost()
         let before = work(&stage, "ide-0").await;
         delete_set(&stage).await;
         look(&stage).await;
-        let orphan = claim(&stage).await;
-        let name = orphan["spec"]["volumeName"].as_str().unwrap().to_owned();
 
         let child = halted(&stage).await;
+        let orphan = claim(&stage).await;
+        let name = orphan["spec"]["volumeName"].as_str().unwrap().to_owned();
         apply_set(&stage, 1).await;
         let pod = stage.path("/api/v1", "pods/ide-0");
         stage
