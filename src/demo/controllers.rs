@@ -37,6 +37,7 @@ pub(crate) fn run(world: &mut World, task: &Task) {
             world.forget_abandoned();
             world.schedule(now + super::clock::seconds(600.0), Task::Pulse);
         }
+        Task::Rules => super::prom::alert::evaluate(world),
         Task::Reconcile(key) => {
             if garbage::collect(world, key) {
                 return;

@@ -82,8 +82,6 @@ pub(crate) struct Faults {
     pub(crate) api: ApiFault,
     /// Prometheus answers 503.
     pub(crate) prometheus_down: bool,
-    /// Targets that are not scraped any more since then: a node's name, or a pod as `ns/name`.
-    pub(crate) unscraped: BTreeMap<String, Timestamp>,
     pub(crate) no_snapshot_api: bool,
     pub(crate) no_metrics_api: bool,
     /// The snapshot controller does not run.

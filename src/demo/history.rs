@@ -27,12 +27,24 @@ pub(crate) struct Run {
     pub(crate) uid: String,
     pub(crate) node: String,
     pub(crate) image: String,
+    /// Bytes that it may use; 0 = without a limit.
+    pub(crate) limit: f64,
     /// Cores and bytes at the busiest hour.
     pub(crate) cpu: f64,
     pub(crate) memory: f64,
     pub(crate) from: Timestamp,
     pub(crate) until: Option<Timestamp>,
 }
+
+/// A time in which something was not scraped.
+#[derive(Clone, Debug)]
+struct Gap {
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+/// The target whose gaps are those of everything: Prometheus itself.
+pub(crate) const EVERYTHING: &str = "";
 
 type Of = (String, String);
 
@@ -44,6 +56,8 @@ pub(crate) struct History {
     pub(crate) runs: BTreeMap<Of, Vec<Run>>,
     /// By namespace and pod: (container, when, count).
     pub(crate) restarts: BTreeMap<Of, Vec<(String, Timestamp, i64)>>,
+    /// By target: a node's name, a pod as `namespace/name`, or [`EVERYTHING`].
+    gaps: BTreeMap<String, Vec<Gap>>,
 }
 
 impl History {
@@ -104,12 +118,44 @@ impl History {
             .push((container.to_owned(), at, count));
     }
 
+    /// The target is scraped no more.
+    pub(crate) fn silenced(&mut self, target: &str, at: Timestamp) {
+        let gaps = self.gaps.entry(target.to_owned()).or_default();
+        if gaps.iter().all(|gap| gap.until.is_some()) {
+            gaps.push(Gap {
+                from: at,
+                until: None,
+            });
+        }
+    }
+
+    /// The target is scraped again.
+    pub(crate) fn heard(&mut self, target: &str, at: Timestamp) {
+        for gap in self.gaps.get_mut(target).into_iter().flatten() {
+            gap.until.get_or_insert(at);
+        }
+    }
+
+    /// Nothing was scraped there at that time.
+    pub(crate) fn is_silent(&self, target: &str, at: Timestamp) -> bool {
+        let gaps = self.gaps.get(target).map_or(&[][..], Vec::as_slice);
+        gaps.iter()
+            .any(|gap| gap.from <= at && gap.until.is_none_or(|until| at < until))
+    }
+
+    /// As [`History::is_silent`], of one pod.
+    pub(crate) fn is_pod_silent(&self, namespace: &str, pod: &str, at: Timestamp) -> bool {
+        // Asked for every sample, and nearly always there is none.
+        !self.gaps.is_empty() && self.is_silent(&format!("{namespace}/{pod}"), at)
+    }
+
     /// Spans and steps that are remembered.
     pub(crate) fn len(&self) -> usize {
         let mounts = self.mounts.values().map(Vec::len);
         let runs = self.runs.values().map(Vec::len);
         let restarts = self.restarts.values().map(Vec::len);
-        mounts.chain(runs).chain(restarts).sum()
+        let gaps = self.gaps.values().map(Vec::len);
+        mounts.chain(runs).chain(restarts).chain(gaps).sum()
     }
 
     /// Drops what is older than the retention, and the oldest of very long lists.
@@ -128,6 +174,11 @@ impl History {
         for steps in self.restarts.values_mut() {
             trim(steps, LONGEST);
         }
+        for gaps in self.gaps.values_mut() {
+            gaps.retain(|g| alive(g.until));
+            trim(gaps, LONGEST);
+        }
+        self.gaps.retain(|_, v| !v.is_empty());
         self.mounts.retain(|_, v| !v.is_empty());
         self.runs.retain(|_, v| !v.is_empty());
         let runs = &self.runs;

@@ -16,10 +16,13 @@ use super::object::{Fields, stamp};
 use super::resource::Kind;
 use super::world::{World, list_of};
 
+pub(crate) mod alert;
 mod eval;
 mod parse;
 pub(super) mod pattern;
 mod series;
+#[cfg(test)]
+mod tests;
 
 use eval::{Evaluator, Value};
 
@@ -127,8 +130,8 @@ fn answer(world: &World, method: &Method, path: &str, query: &str, body: &Bytes)
             };
             Ok(json!(names))
         }
-        "/api/v1/alerts" => alerts(world).map(|all| json!({"alerts": all})),
-        "/api/v1/rules" => Ok(json!({"groups": []})),
+        "/api/v1/alerts" => Ok(json!({"alerts": world.alerts.list()})),
+        "/api/v1/rules" => Ok(json!({"groups": world.alerts.groups()})),
         "/api/v1/targets" => Ok(json!({"activeTargets": [], "droppedTargets": []})),
         "/api/v1/status/buildinfo" => Ok(json!({"version": "3.5.0", "revision": "simulated"})),
         "/-/healthy" | "/-/ready" => Ok(json!("Prometheus Server is Ready.")),
@@ -239,51 +242,6 @@ fn all_series(world: &World, query: &Query) -> Answer {
         );
     }
     Ok(json!(all))
-}
-
-/// The rules of this Prometheus, those of the kubernetes-mixin that storage needs: name, severity, expression.
-const RULES: &[(&str, &str, &str)] = &[
-    (
-        "KubePersistentVolumeFillingUp",
-        "critical",
-        "kubelet_volume_stats_available_bytes / kubelet_volume_stats_capacity_bytes < 0.03",
-    ),
-    (
-        "KubePersistentVolumeFillingUp",
-        "warning",
-        "(kubelet_volume_stats_available_bytes / kubelet_volume_stats_capacity_bytes < 0.15) and (predict_linear(kubelet_volume_stats_available_bytes[6h], 345600) < 0)",
-    ),
-    (
-        "KubePersistentVolumeInodesFillingUp",
-        "critical",
-        "kubelet_volume_stats_inodes_free / kubelet_volume_stats_inodes < 0.03",
-    ),
-    (
-        "KubePodCrashLooping",
-        "warning",
-        "kube_pod_container_status_waiting_reason{reason=\"CrashLoopBackOff\"} >= 1",
-    ),
-    (
-        "KubeStatefulSetReplicasMismatch",
-        "warning",
-        "kube_statefulset_status_replicas_ready != kube_statefulset_replicas",
-    ),
-];
-
-fn alerts(world: &World) -> Result<Vec<Json>, String> {
-    let at = world.now.as_duration().as_secs_f64();
-    let mut all = Vec::new();
-    for (name, severity, text) in RULES {
-        if let Value::Vector(found) = Evaluator::new(world).run(&parse::parse(text)?, at)? {
-            for (mut labels, value, _) in found {
-                labels.remove("__name__");
-                labels.insert("alertname".to_owned(), (*name).to_owned());
-                labels.insert("severity".to_owned(), (*severity).to_owned());
-                all.push(json!({"labels": labels, "annotations": {}, "state": "firing", "activeAt": stamp(world.now), "value": number(value)}));
-            }
-        }
-    }
-    Ok(all)
 }
 
 /// `metrics.k8s.io`: CPU and memory of the last window.

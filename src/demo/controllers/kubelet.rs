@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::clock::seconds;
-use super::super::history::{Mount, Run};
+use super::super::history::{History, Mount, Run};
 use super::super::object::{Fields, Object, seconds_between, stamp};
 use super::super::resource::{Key, Kind};
 use super::super::sandbox::{Container, MountPoint, Sandbox, Stage};
@@ -157,17 +157,7 @@ fn volumes(world: &mut World, key: &Key, pod: &Object, node: &str) {
         if let Some(disk) = world.disks.get_mut(&mount.handle) {
             disk.mount(now);
         }
-        world.history.mounted(
-            &key.namespace,
-            &mount.claim,
-            Mount {
-                handle: mount.handle.clone(),
-                node: node.to_owned(),
-                pod: key.name.clone(),
-                from: now,
-                until: None,
-            },
-        );
+        remember(&mut world.history, key, node, mount, now);
         let claim_key = Key::new(Kind::Claim, &key.namespace, &mount.claim);
         world.enqueue(super::super::world::Task::Reconcile(claim_key));
     }
@@ -179,6 +169,34 @@ fn volumes(world: &mut World, key: &Key, pod: &Object, node: &str) {
         begin_pull(world, pod, &container, node);
     }
     world.look_at(Kind::Pod, &key.namespace, &key.name);
+}
+
+fn remember(history: &mut History, key: &Key, node: &str, mount: &MountPoint, now: Timestamp) {
+    let span = Mount {
+        handle: mount.handle.clone(),
+        node: node.to_owned(),
+        pod: key.name.clone(),
+        from: now,
+        until: None,
+    };
+    history.mounted(&key.namespace, &mount.claim, span);
+}
+
+/// The machine is on again: what ran there ended with its power and starts anew, on the volumes that it had.
+pub(crate) fn boot(world: &mut World, node: &str) {
+    let now = world.now;
+    for sandbox in world.sandboxes.values_mut().filter(|s| s.node == node) {
+        let key = Key::new(Kind::Pod, &sandbox.namespace, &sandbox.pod);
+        if sandbox.stage == Stage::Running {
+            for container in sandbox.containers.values_mut().filter(|c| c.is_running()) {
+                container.ends = Some((now, 255, "Unknown".to_owned()));
+            }
+            for mount in &sandbox.mounts {
+                remember(&mut world.history, &key, node, mount, now);
+            }
+        }
+    }
+    super::look_at_all(world, Kind::Pod, "", |p| p.text("spec/nodeName") == node);
 }
 
 fn image(pod: &Object, container: &str) -> String {
@@ -347,6 +365,7 @@ fn run(world: &mut World, key: &Key, pod: &Object, container: &str, node: &str) 
             c.say(now, &line);
         }
     }
+    let limit = float(bytes(spec.text("resources/limits/memory")));
     world.history.started(
         &key.namespace,
         &key.name,
@@ -356,8 +375,8 @@ fn run(world: &mut World, key: &Key, pod: &Object, container: &str, node: &str) 
             node: node.to_owned(),
             image: spec.text("image").to_owned(),
             cpu: cores(spec.text("resources/limits/cpu")) * behaviour.cpu_share.unwrap_or(0.35),
-            memory: float(bytes(spec.text("resources/limits/memory")))
-                * behaviour.memory_share.unwrap_or(0.45),
+            limit,
+            memory: limit * behaviour.memory_share.unwrap_or(0.45),
             from: now,
             until: None,
         },

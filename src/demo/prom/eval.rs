@@ -1,6 +1,6 @@
 //! Evaluates PromQL over the series of the world.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::parse::{Expr, Matchers, Matching};
 use super::pattern::Pattern;
@@ -25,11 +25,13 @@ type Result<T> = std::result::Result<T, String>;
 
 pub(crate) struct Evaluator<'w> {
     world: &'w World,
+    /// Only series of these labels matter; `None` = all do.
+    only: Option<BTreeSet<Labels>>,
 }
 
 impl<'w> Evaluator<'w> {
     pub(crate) fn new(world: &'w World) -> Self {
-        Self { world }
+        Self { world, only: None }
     }
 
     pub(crate) fn select(&self, matchers: &Matchers) -> Result<Vec<Series<'w>>> {
@@ -58,6 +60,10 @@ impl<'w> Evaluator<'w> {
             .into_iter()
             .flat_map(|n| series::named(self.world, n))
             .filter(|s| fits(&s.labels))
+            .filter(|s| {
+                let among = |only: &BTreeSet<Labels>| only.contains(&nameless(s.labels.clone()));
+                self.only.as_ref().is_none_or(among)
+            })
             .collect())
     }
 
@@ -133,7 +139,21 @@ impl<'w> Evaluator<'w> {
                 left,
                 right,
             } => {
-                let (left, right) = (self.run(left, at)?, self.run(right, at)?);
+                let left = self.run(left, at)?;
+                let right = match &left {
+                    // What is not on the left need not be computed, such as a fit over hours for every disk.
+                    Value::Vector(all)
+                        if *op == "and" && matching.is_plain() && right.is_each() =>
+                    {
+                        let only = all.iter().map(|(l, _, _)| nameless(l.clone())).collect();
+                        let inner = Self {
+                            world: self.world,
+                            only: Some(only),
+                        };
+                        inner.run(right, at)?
+                    }
+                    _ => self.run(right, at)?,
+                };
                 binary(op, *bool_result, matching, left, right, at)
             }
         }
@@ -310,6 +330,31 @@ impl<'w> Evaluator<'w> {
             }
             _ => return Err(format!("unknown function with name {name:?}")),
         })
+    }
+}
+
+impl Matching {
+    fn is_plain(&self) -> bool {
+        !self.on && self.labels.is_empty() && self.group.is_none()
+    }
+}
+
+impl Expr {
+    /// Each series of the result comes of the series with the same labels, and of no other.
+    fn is_each(&self) -> bool {
+        match self {
+            Self::Number(_) | Self::Selector { .. } => true,
+            Self::Call(name, arguments) => {
+                over_time(name).is_some() && arguments.iter().all(Self::is_each)
+            }
+            Self::Binary {
+                matching,
+                left,
+                right,
+                ..
+            } => matching.is_plain() && left.is_each() && right.is_each(),
+            _ => false,
+        }
     }
 }
 

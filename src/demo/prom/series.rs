@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::super::clock::seconds;
 use super::super::controllers::{bytes, millis};
-use super::super::history::{RETENTION_SECONDS, Run};
+use super::super::history::{EVERYTHING, RETENTION_SECONDS, Run};
 use super::super::object::{Fields, Object};
 use super::super::resource::Kind;
 use super::super::scenario::build::number;
@@ -98,30 +98,11 @@ pub(crate) const NAMES: &[&str] = &[
     "kube_persistentvolumeclaim_deletion_timestamp",
 ];
 
-/// Nothing was scraped there any more at that time.
-fn silent(world: &World, target: &str, at: Timestamp) -> bool {
-    world
-        .faults
-        .unscraped
-        .get(target)
-        .is_some_and(|since| at >= *since)
-        || world
-            .faults
-            .nodes_down
-            .get(target)
-            .is_some_and(|since| at >= *since)
-}
-
-/// As [`silent`], of one pod.
-fn is_pod_silent(world: &World, namespace: &str, pod: &str, at: Timestamp) -> bool {
-    let faults = &world.faults;
-    // Asked for every sample, and nearly always there is none.
-    !(faults.unscraped.is_empty() && faults.nodes_down.is_empty())
-        && silent(world, &format!("{namespace}/{pod}"), at)
-}
-
+/// Prometheus ran at that time, and has not forgotten it.
 fn remembered(world: &World, at: Timestamp) -> bool {
-    at <= world.now && at + seconds(RETENTION_SECONDS) >= world.now
+    at <= world.now
+        && at + seconds(RETENTION_SECONDS) >= world.now
+        && !world.history.is_silent(EVERYTHING, at)
 }
 
 fn volumes<'w>(world: &'w World, what: &str) -> Vec<Series<'w>> {
@@ -144,14 +125,14 @@ fn volumes<'w>(world: &'w World, what: &str) -> Vec<Series<'w>> {
         for node in nodes {
             let what = what.to_owned();
             let value = move |at: Timestamp| {
-                if !remembered(world, at) || silent(world, node, at) {
+                if !remembered(world, at) || world.history.is_silent(node, at) {
                     return None;
                 }
                 let span = spans
                     .iter()
                     .rev()
                     .find(|s| s.node == node && s.from <= at && s.until.is_none_or(|u| at < u))?;
-                if is_pod_silent(world, namespace, &span.pod, at) {
+                if world.history.is_pod_silent(namespace, &span.pod, at) {
                     return None;
                 }
                 let disk = world.disks.get(&span.handle)?;
@@ -226,8 +207,8 @@ fn containers<'w>(world: &'w World, name: &str) -> Vec<Series<'w>> {
                 let runs_then = run.from <= at && run.until.is_none_or(|u| at < u);
                 if !runs_then
                     || !remembered(world, at)
-                    || silent(world, &run.node, at)
-                    || silent(world, &key, at)
+                    || world.history.is_silent(&run.node, at)
+                    || world.history.is_silent(&key, at)
                 {
                     return None;
                 }
@@ -260,7 +241,7 @@ fn sample(name: &str, run: &Run, at: Timestamp, phase: f64) -> Option<f64> {
         "container_fs_writes_bytes_total" => passed * 180_000.0,
         "container_fs_reads_total" => passed * 3.0,
         "container_fs_writes_total" => passed * 9.0,
-        "container_spec_memory_limit_bytes" => run.memory,
+        "container_spec_memory_limit_bytes" => run.limit,
         _ => return None,
     })
 }
@@ -275,7 +256,7 @@ fn targets(world: &World) -> Vec<Series<'_>> {
         let own = labels(&[("job", "kubelet"), ("instance", &name), ("node", &name)]);
         let value = move |at: Timestamp| {
             (at >= born && remembered(world, at))
-                .then(|| f64::from(u8::from(!silent(world, &name, at))))
+                .then(|| f64::from(u8::from(!world.history.is_silent(&name, at))))
         };
         all.push(Series {
             labels: own,
@@ -325,6 +306,13 @@ fn restarts(world: &World) -> Vec<Series<'_>> {
         }
     }
     all
+}
+
+/// A quantity to its thousandths.
+fn amount_of(text: &str) -> f64 {
+    let all = millis(text).max(0);
+    let whole = number(u64::try_from(all / 1000).unwrap_or(0));
+    whole + f64::from(i32::try_from(all % 1000).unwrap_or(0)) / 1000.0
 }
 
 /// Facts about objects. Of the past only what cannot have changed is answered: the state itself is known for now.
@@ -435,7 +423,7 @@ fn states<'w>(world: &'w World, name: &str) -> Vec<Series<'w>> {
                 for side in ["hard", "used"] {
                     for (resource, amount) in q.map(&format!("status/{side}")).into_iter().flatten()
                     {
-                        let value = number(bytes(amount.as_str().unwrap_or("")));
+                        let value = amount_of(amount.as_str().unwrap_or(""));
                         add(
                             q,
                             &[

@@ -79,6 +79,7 @@ pub(crate) fn world(scenario: &Scenario, start: Timestamp, seed: u64) -> Result<
         }
     }
     timeline::begin(&mut world, scenario.timeline.clone());
+    world.enqueue(Task::Rules);
     world.settle();
     if let Some(drill) = &scenario.drill {
         drill::begin(&mut world, drill.clone());

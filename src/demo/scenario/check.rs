@@ -136,7 +136,7 @@ fn action_references(action: &Action, known: &Known) -> Result<(), Fault> {
         Action::DeleteSet { set } | Action::Scale { set, .. } | Action::Rollout { set, .. } => {
             known_as("set", set, &known.sets)
         }
-        Action::Unscrape { target } => {
+        Action::Unscrape { target } | Action::Scrape { target } => {
             let targets: BTreeSet<String> = known.pods.union(&known.nodes).cloned().collect();
             known_as("node or pod", target, &targets)
         }

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::clock::seconds;
-use super::super::controllers::is_ready;
+use super::super::controllers::{is_ready, kubelet};
 use super::super::faults::{Behaviour, ExpandError, SnapshotError};
+use super::super::history::EVERYTHING;
 use super::super::object::{Fields, Object};
 use super::super::resource::{Key, Kind};
 use super::super::world::{Actor, Task, World};
@@ -191,6 +192,11 @@ pub enum Action {
         /// A node, or a pod as `namespace/name`.
         target: Name,
     },
+    /// A target is scraped again.
+    Scrape {
+        /// A node, or a pod as `namespace/name`.
+        target: Name,
+    },
     /// An object is created; of one that is there the spec is replaced.
     Apply {
         /// The object, with `apiVersion`, `kind` and `metadata`.
@@ -314,10 +320,9 @@ pub(crate) fn act(world: &mut World, action: Action) {
         Action::NodeDown { node } => node_down(world, &node),
         Action::NodeUp { node } => {
             world.faults.nodes_down.remove(&*node);
+            world.history.heard(&node, now);
+            kubelet::boot(world, &node);
             world.look_at(Kind::Node, "", &node);
-            super::super::controllers::look_at_all(world, Kind::Pod, "", |p| {
-                p.text("spec/nodeName") == *node
-            });
         }
         Action::NodeOfPodDown { pod } => {
             if let Some(pod) = world.read(&key(Kind::Pod, &pod)) {
@@ -435,10 +440,16 @@ pub(crate) fn act(world: &mut World, action: Action) {
             Optional::Snapshots => world.faults.no_snapshot_api = missing,
             Optional::Metrics => world.faults.no_metrics_api = missing,
         },
-        Action::PrometheusDown { down } => world.faults.prometheus_down = down,
-        Action::Unscrape { target } => {
-            world.faults.unscraped.insert(target.to_string(), now);
+        Action::PrometheusDown { down } => {
+            world.faults.prometheus_down = down;
+            if down {
+                world.history.silenced(EVERYTHING, now);
+            } else {
+                world.history.heard(EVERYTHING, now);
+            }
         }
+        Action::Unscrape { target } => world.history.silenced(&target, now),
+        Action::Scrape { target } => world.history.heard(&target, now),
         Action::Apply { object } => apply(world, &object),
     }
 }
@@ -474,6 +485,7 @@ fn node_down(world: &mut World, node: &str) {
         .nodes_down
         .entry(node.to_owned())
         .or_insert(now);
+    world.history.silenced(node, now);
     for sandbox in world.sandboxes.values() {
         if sandbox.node == node {
             world
