@@ -150,3 +150,52 @@ fn users(world: &World, volume: &str, node: &str) -> Vec<std::sync::Arc<Object>>
         .cloned()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::scenario::timeline::{Action, act};
+    use crate::demo::scenario::{build, load};
+    use crate::demo::world::DeleteOptions;
+
+    #[test]
+    fn a_volume_of_a_dead_node_moves_six_minutes_after_its_pod_was_forced_away() {
+        let start = "2026-01-05T09:00:00Z".parse().unwrap();
+        let mut world = build::world(&load("morning").unwrap(), start, 1).unwrap();
+        let key = Key::new(Kind::Pod, "coditect-app", "coditect-pro-6");
+        let claim = world
+            .get(Kind::Claim, "coditect-app", "workspace-coditect-pro-6")
+            .unwrap();
+        let volume = claim.text("spec/volumeName").to_owned();
+        let nodes = |world: &World| -> Vec<String> {
+            let all = world.store.list(Kind::Attachment, "");
+            all.filter(|a| a.text("spec/source/persistentVolumeName") == volume)
+                .map(|a| a.text("spec/nodeName").to_owned())
+                .collect()
+        };
+        let node = nodes(&world).pop().unwrap();
+        act(
+            &mut world,
+            Action::NodeDown {
+                node: node.clone().into(),
+            },
+        );
+        world.advance(start + seconds(120.0));
+        let force = DeleteOptions {
+            grace: Some(0),
+            ..DeleteOptions::default()
+        };
+        assert!(world.delete(&key, &force).unwrap(), "gone at once");
+        let forced = world.now;
+        for (passed, moved) in [(60.0, false), (350.0, false), (365.0, true)] {
+            world.advance(forced + seconds(passed));
+            let [now] = nodes(&world).try_into().unwrap();
+            assert_eq!(now != node, moved, "after {passed} seconds");
+            let pod = world.read(&key).unwrap();
+            assert_ne!(pod.text("spec/nodeName"), node, "made anew elsewhere");
+        }
+        world.advance(forced + seconds(400.0));
+        let pod = world.read(&key).unwrap();
+        assert_eq!(pod.text("status/phase"), "Running");
+    }
+}
