@@ -6,8 +6,18 @@
     reason = "node, code and body are what they are"
 )]
 
+#[path = "contract/discovery.rs"]
+mod discovery;
+#[path = "contract/list.rs"]
+mod list;
 #[path = "contract/notation.rs"]
 mod notation;
+#[path = "contract/quota.rs"]
+mod quota;
+#[path = "contract/set.rs"]
+mod set_life;
+#[path = "contract/storage.rs"]
+mod storage;
 #[path = "contract/target.rs"]
 mod target;
 

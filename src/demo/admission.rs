@@ -32,6 +32,7 @@ pub(crate) fn create(world: &World, kind: Kind, object: &mut Object) -> Result<(
         object.unset("metadata/namespace");
     }
     check_name(kind, &name)?;
+    tidy(object);
     defaults(world, kind, object);
     validate(kind, object)?;
     quota::admit(world, kind, object, None)
@@ -39,11 +40,26 @@ pub(crate) fn create(world: &World, kind: Kind, object: &mut Object) -> Result<(
 
 /// Gives a changed object of a client the defaults that a new one gets.
 pub(crate) fn complete(world: &World, kind: Kind, object: &mut Object) {
+    tidy(object);
     if matches!(
         kind,
         Kind::StatefulSet | Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet | Kind::Job
     ) {
         defaults(world, kind, object);
+    }
+}
+
+/// Takes out of the metadata what is there and empty: a real server does not keep it.
+fn tidy(object: &mut Object) {
+    for holder in ["metadata", "spec/template/metadata"] {
+        for field in ["annotations", "labels", "finalizers", "ownerReferences"] {
+            let path = format!("{holder}/{field}");
+            let value = object.at(&path);
+            let no_entry = value.as_object().is_some_and(serde_json::Map::is_empty);
+            if no_entry || value.as_array().is_some_and(Vec::is_empty) {
+                object.unset(&path);
+            }
+        }
     }
 }
 
@@ -303,9 +319,7 @@ fn validate(kind: Kind, object: &Object) -> Result<(), Failure> {
             if given.iter().filter(|g| !g.is_empty()).count() == 1 {
                 return Ok(());
             }
-            let text = format!(
-                "Invalid value: {source}: exactly one of volumeSnapshotContentName and persistentVolumeClaimName must be set"
-            );
+            let text = "Invalid value: \"object\": exactly one of volumeSnapshotContentName and persistentVolumeClaimName must be set".to_owned();
             Err(Failure::invalid(
                 kind,
                 object.name(),
@@ -326,6 +340,16 @@ pub(crate) fn update(
     match key.kind {
         Kind::StatefulSet => set_update(key, before, object)?,
         Kind::Claim => claim_update(world, key, before, object)?,
+        Kind::Volume => volume_update(key, before, object)?,
+        Kind::Attachment if before.at("spec") != object.at("spec") => {
+            let spec = as_in_go(object.at("spec"));
+            let text = format!("Invalid value: {spec}: field is immutable");
+            return Err(Failure::invalid(
+                key.kind,
+                &key.name,
+                &[("spec", "FieldValueInvalid", text)],
+            ));
+        }
         Kind::Pod => {
             let (mut a, mut b) = (before.at("spec").clone(), object.at("spec").clone());
             for spec in [&mut a, &mut b] {
@@ -356,20 +380,30 @@ pub(crate) fn update(
                 ));
             }
         }
-        Kind::Snapshot
-            if !before.at("spec/source").is_null()
-                && before.at("spec/source") != object.at("spec/source") =>
-        {
-            let text = "Invalid value: \"object\": spec.source is immutable".to_owned();
-            return Err(Failure::invalid(
-                key.kind,
-                &key.name,
-                &[("spec.source", "FieldValueInvalid", text)],
-            ));
-        }
+        Kind::Snapshot => snapshot_update(key, before, object)?,
         _ => {}
     }
     quota::admit(world, key.kind, object, Some(before))
+}
+
+fn snapshot_update(key: &Key, before: &Object, object: &Object) -> Result<(), Failure> {
+    for name in ["persistentVolumeClaimName", "volumeSnapshotContentName"] {
+        let path = format!("spec/source/{name}");
+        let (old, new) = (before.at(&path), object.at(&path));
+        if old.is_null() || old == new {
+            continue;
+        }
+        let (field, text) = if new.is_null() {
+            let text = format!("Invalid value: \"object\": {name} is required once set");
+            ("spec.source".to_owned(), text)
+        } else {
+            let text = format!("Invalid value: \"string\": {name} is immutable");
+            (format!("spec.source.{name}"), text)
+        };
+        let cause = (field.as_str(), "FieldValueInvalid", text);
+        return Err(Failure::invalid(key.kind, &key.name, &[cause]));
+    }
+    Ok(())
 }
 
 fn set_update(key: &Key, before: &Object, object: &Object) -> Result<(), Failure> {
@@ -396,6 +430,83 @@ fn set_update(key: &Key, before: &Object, object: &Object) -> Result<(), Failure
         &key.name,
         &[("spec", "FieldValueForbidden", text)],
     ))
+}
+
+/// What of a volume may change for ever: all but where its bytes are.
+const VOLUME_FIELDS: &[&str] = &[
+    "accessModes",
+    "capacity",
+    "claimRef",
+    "mountOptions",
+    "nodeAffinity",
+    "persistentVolumeReclaimPolicy",
+    "storageClassName",
+    "volumeAttributesClassName",
+    "volumeMode",
+];
+
+fn volume_update(key: &Key, before: &Object, object: &Object) -> Result<(), Failure> {
+    let source = |volume: &Object| {
+        let mut spec = volume.at("spec").clone();
+        for field in VOLUME_FIELDS {
+            spec.unset(field);
+        }
+        spec
+    };
+    let mut causes = Vec::new();
+    if source(before) != source(object) {
+        causes.push((
+            "spec.persistentvolumesource",
+            "FieldValueForbidden",
+            "Forbidden: spec.persistentvolumesource is immutable after creation".to_owned(),
+        ));
+    }
+    let mode = object.at("spec/volumeMode");
+    if before.at("spec/volumeMode") != mode {
+        let text = format!("Invalid value: {mode}: field is immutable");
+        causes.push(("volumeMode", "FieldValueInvalid", text));
+    }
+    let (old, new) = (
+        before.at("spec/nodeAffinity"),
+        object.at("spec/nodeAffinity"),
+    );
+    if !old.is_null() && old != new {
+        let text = format!(
+            "Invalid value: {}: field is immutable, except for updating from beta label to GA",
+            as_in_go(new)
+        );
+        causes.push(("nodeAffinity", "FieldValueInvalid", text));
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid(key.kind, &key.name, &causes))
+}
+
+/// The value with the names that its fields have inside a real server, which some texts print.
+fn as_in_go(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut named = serde_json::Map::new();
+            for (key, value) in map {
+                let mut letters = key.chars();
+                let first = letters.next().map(|c| c.to_ascii_uppercase());
+                named.insert(first.into_iter().chain(letters).collect(), as_in_go(value));
+            }
+            for (there, absent) in [
+                ("MatchExpressions", "MatchFields"),
+                ("MatchFields", "MatchExpressions"),
+                ("PersistentVolumeName", "InlineVolumeSpec"),
+            ] {
+                if named.contains_key(there) && !named.contains_key(absent) {
+                    named.insert(absent.to_owned(), Value::Null);
+                }
+            }
+            Value::Object(named)
+        }
+        Value::Array(all) => all.iter().map(as_in_go).collect(),
+        other => other.clone(),
+    }
 }
 
 fn claim_update(world: &World, key: &Key, before: &Object, object: &Object) -> Result<(), Failure> {

@@ -13,6 +13,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) details: Value,
     pub(crate) retry_after: Option<u32>,
+    /// For an expired page: the token that goes on with what is there now.
+    pub(crate) go_on: Option<String>,
 }
 
 impl Failure {
@@ -23,6 +25,7 @@ impl Failure {
             message: message.into(),
             details: Value::Null,
             retry_after: None,
+            go_on: None,
         }
     }
 
@@ -135,8 +138,14 @@ impl Failure {
     pub(crate) fn to_status(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            status.put("reason", self.reason);
+        }
+        if let Some(token) = &self.go_on {
+            status.put("metadata/continue", token.as_str());
+        }
         if !self.details.is_null() {
             status.put("details", self.details.clone());
         }

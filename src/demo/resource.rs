@@ -77,15 +77,7 @@ const fn r(
             | Kind::Autoscaler
     );
     let subresources: &'static [&'static str] = match id {
-        Kind::Pod => &[
-            "attach",
-            "binding",
-            "eviction",
-            "exec",
-            "log",
-            "portforward",
-            "status",
-        ],
+        Kind::Pod => &["attach", "binding", "eviction", "exec", "log", "status"],
         Kind::StatefulSet | Kind::Deployment | Kind::ReplicaSet => &["scale", "status"],
         Kind::Service => &["proxy", "status"],
         Kind::Namespace => &["finalize", "status"],

@@ -10,6 +10,9 @@ use super::resource::{Key, Kind, RESOURCES};
 /// Changes kept per kind; a watch that falls further behind gets 410, as on a real server.
 const LOG: usize = 1024;
 
+/// The revision at which the simulation begins; what was before is forgotten.
+const FIRST: u64 = 1000;
+
 type Place = (String, String);
 
 /// One step in the life of an object. `now` of a removed object carries the revision of its removal.
@@ -44,8 +47,14 @@ pub(crate) struct Compacted;
 impl Store {
     pub(crate) fn new() -> Self {
         Self {
-            tables: RESOURCES.iter().map(|_| Table::default()).collect(),
-            revision: 1000,
+            tables: RESOURCES
+                .iter()
+                .map(|_| Table {
+                    floor: FIRST,
+                    ..Table::default()
+                })
+                .collect(),
+            revision: FIRST,
             by_owner: HashMap::new(),
             by_uid: HashMap::new(),
         }

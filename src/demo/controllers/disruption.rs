@@ -1,13 +1,17 @@
 //! `PodDisruptionBudgets`: their status, and the verdict on an eviction.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::failure::Failure;
-use super::super::object::{Fields, Object, stamp};
+use super::super::object::{Fields, Object, seconds_between, stamp};
 use super::super::resource::{Key, Kind};
 use super::super::selector::Labels;
 use super::super::world::{DeleteOptions, World};
 use super::{is_finished, is_ready};
+
+/// `DeletionTimeout` of the disruption controller: who lives on for so long stays after all.
+const FORGET_SECONDS: f64 = 120.0;
 
 pub(crate) fn reconcile(world: &mut World, key: &Key) {
     let Some(budget) = world.read(key) else {
@@ -15,9 +19,13 @@ pub(crate) fn reconcile(world: &mut World, key: &Key) {
     };
     let pods = covered(world, &budget);
     let expected = expected_pods(world, &pods);
-    let healthy = count(pods.iter().filter(|p| is_ready(p) && !p.terminating()));
-    let desired = desired_healthy(&budget, expected);
     let now = world.now;
+    let leaving = leaving(&budget, &pods, now);
+    let healthy = count(
+        pods.iter()
+            .filter(|p| is_ready(p) && !p.terminating() && !leaving.contains_key(p.name())),
+    );
+    let desired = desired_healthy(&budget, expected);
     let allowed = (healthy - desired).max(0);
     let allowed = if expected == 0 { 0 } else { allowed };
     world.update(key, |b| {
@@ -28,6 +36,9 @@ pub(crate) fn reconcile(world: &mut World, key: &Key) {
         });
         if let Some(conditions) = b.map("status").and_then(|s| s.get("conditions")) {
             status.put("conditions", conditions.clone());
+        }
+        if !leaving.is_empty() {
+            status.put("disruptedPods", leaving);
         }
         b.put("status", status);
         let verdict = if allowed > 0 {
@@ -45,6 +56,21 @@ pub(crate) fn reconcile(world: &mut World, key: &Key) {
             }
         }
     });
+}
+
+/// Pods whose eviction is granted and that are not seen to end yet.
+fn leaving(
+    budget: &Object,
+    pods: &[std::sync::Arc<Object>],
+    now: Timestamp,
+) -> serde_json::Map<String, Value> {
+    let granted = budget.map("status/disruptedPods").into_iter().flatten();
+    let still = granted.filter(|(name, at)| {
+        let there = pods.iter().any(|p| p.name() == *name && !p.terminating());
+        let at = at.as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        there && at.is_some_and(|at| seconds_between(at, now) < FORGET_SECONDS)
+    });
+    still.map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> i64 {
@@ -137,7 +163,8 @@ pub(crate) fn evict(world: &mut World, key: &Key, options: &DeleteOptions) -> Re
             world.update(&budget_key, |b| {
                 let left = b.int("status/disruptionsAllowed").unwrap_or(0) - 1;
                 b.put("status/disruptionsAllowed", left.max(0));
-                b.put("status/disruptedPods", json!({pod.name(): stamp(now)}));
+                b.entry("status/disruptedPods")
+                    .insert(pod.name().to_owned(), json!(stamp(now)));
             });
         }
     }
@@ -174,4 +201,52 @@ fn check(world: &World, pod: &Object, budget: &Object) -> Result<(), Failure> {
         "message": format!("The disruption budget {} needs {desired} healthy pods and has {healthy} currently", budget.name()),
     }]});
     Err(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::scenario::{build, load};
+
+    #[test]
+    fn a_second_eviction_does_not_forget_the_first() {
+        let start = "2026-01-05T09:00:00Z".parse().unwrap();
+        let mut world = build::world(&load("morning").unwrap(), start, 1).unwrap();
+        for budget in world.list(Kind::DisruptionBudget, "coditect-app") {
+            world.drop_object(&Key::new(
+                Kind::DisruptionBudget,
+                "coditect-app",
+                budget.name(),
+            ));
+        }
+        let budget = json!({"metadata": {"name": "few", "namespace": "coditect-app"},
+            "spec": {"maxUnavailable": 3, "selector": {}}});
+        world.create(Kind::DisruptionBudget, budget, false).unwrap();
+        world.settle();
+        let key = Key::new(Kind::DisruptionBudget, "coditect-app", "few");
+        let allowed = |world: &World| world.read(&key).unwrap().int("status/disruptionsAllowed");
+        assert!(allowed(&world) > Some(1), "{:?}", allowed(&world));
+        let before = allowed(&world).unwrap();
+        for name in ["coditect-pro-6", "coditect-pro-8"] {
+            let pod = Key::new(Kind::Pod, "coditect-app", name);
+            evict(&mut world, &pod, &DeleteOptions::default()).unwrap();
+        }
+        let granted = world.read(&key).unwrap();
+        let names: Vec<_> = granted
+            .map("status/disruptedPods")
+            .unwrap()
+            .keys()
+            .collect();
+        assert_eq!(names, ["coditect-pro-6", "coditect-pro-8"]);
+        world.settle();
+        assert!(
+            world
+                .read(&key)
+                .unwrap()
+                .at("status/disruptedPods")
+                .is_null(),
+            "seen to end"
+        );
+        assert_eq!(allowed(&world), Some(before - 2));
+    }
 }

@@ -1,8 +1,11 @@
 //! The life of a namespace: made active with its defaults, emptied when it is deleted.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::super::object::Fields;
+use super::super::object::{Fields, Object};
 use super::super::resource::{Key, Kind, RESOURCES};
 use super::super::world::World;
 
@@ -22,39 +25,97 @@ pub(crate) fn reconcile(world: &mut World, key: &Key) {
         }
         return;
     }
-    let mut left = 0_usize;
     for resource in RESOURCES.iter().filter(|r| r.namespaced) {
         let keys: Vec<(Key, bool)> = world
             .store
             .list(resource.id, &key.name)
             .map(|o| (Key::new(resource.id, &key.name, o.name()), o.terminating()))
             .collect();
-        left += keys.len();
         for (inner, going) in keys {
             if !going {
                 world.drop_object(&inner);
             }
         }
     }
-    let left_now: usize = RESOURCES
-        .iter()
-        .filter(|r| r.namespaced)
-        .map(|r| world.store.list(r.id, &key.name).count())
-        .sum();
-    if left_now == 0 {
+    let left = remaining(world, &key.name);
+    if left.is_empty() {
         world.update(key, |n| n.put("spec/finalizers", json!([])));
-    } else if left > 0 {
-        let now = world.now;
-        world.update(key, |n| {
-            n.set_condition(
-                "NamespaceContentRemaining",
-                "True",
-                (
-                    "SomeResourcesRemain",
-                    "Some resources are remaining in the namespace",
-                ),
-                now,
-            );
-        });
+        return;
     }
+    let mut finalizers: BTreeMap<String, usize> = BTreeMap::new();
+    for object in left.values().flatten() {
+        for finalizer in object.items("metadata/finalizers") {
+            let name = finalizer.as_str().unwrap_or("").to_owned();
+            *finalizers.entry(name).or_default() += 1;
+        }
+    }
+    let kinds = left
+        .iter()
+        .map(|(kind, all)| format!("{kind} has {} resource instances", all.len()));
+    let kinds = format!(
+        "Some resources are remaining: {}",
+        kinds.collect::<Vec<_>>().join(", ")
+    );
+    let names = finalizers
+        .iter()
+        .map(|(name, count)| format!("{name} in {count} resource instances"));
+    let names = format!(
+        "Some content in the namespace has finalizers remaining: {}",
+        names.collect::<Vec<_>>().join(", ")
+    );
+    let waits = if finalizers.is_empty() {
+        (
+            "False",
+            (
+                "ContentHasNoFinalizers",
+                "All content-preserving finalizers finished",
+            ),
+        )
+    } else {
+        ("True", ("SomeFinalizersRemain", names.as_str()))
+    };
+    let now = world.now;
+    world.update(key, |n| {
+        for (kind, reason, message) in DONE {
+            n.set_condition(kind, "False", (reason, message), now);
+        }
+        n.set_condition(
+            "NamespaceContentRemaining",
+            "True",
+            ("SomeResourcesRemain", &kinds),
+            now,
+        );
+        n.set_condition("NamespaceFinalizersRemaining", waits.0, waits.1, now);
+    });
+}
+
+/// What goes well in the end of every namespace here.
+const DONE: [(&str, &str, &str); 3] = [
+    (
+        "NamespaceDeletionDiscoveryFailure",
+        "ResourcesDiscovered",
+        "All resources successfully discovered",
+    ),
+    (
+        "NamespaceDeletionGroupVersionParsingFailure",
+        "ParsedGroupVersions",
+        "All legacy kube types successfully parsed",
+    ),
+    (
+        "NamespaceDeletionContentFailure",
+        "ContentDeleted",
+        "All content successfully deleted, may be waiting on finalization",
+    ),
+];
+
+/// What is still in the namespace, by resource and group.
+fn remaining(world: &World, namespace: &str) -> BTreeMap<String, Vec<Arc<Object>>> {
+    let mut all = BTreeMap::new();
+    for resource in RESOURCES.iter().filter(|r| r.namespaced) {
+        let there = world.list(resource.id, namespace);
+        if !there.is_empty() {
+            all.insert(format!("{}.{}", resource.plural, resource.group), there);
+        }
+    }
+    all
 }

@@ -111,6 +111,26 @@ fn of_pod(pod: &Object) -> Amounts {
     sum
 }
 
+/// What the quota counts and containers of the pod do not say, as the real server lists it.
+fn unsaid(quota: &Object, pod: &Object) -> String {
+    let mut all = Vec::new();
+    for name in quota.map("spec/hard").into_iter().flatten().map(|(k, _)| k) {
+        let (side, what) = name.split_once('.').unwrap_or(("requests", name));
+        if !matches!((side, what), ("requests" | "limits", "cpu" | "memory")) {
+            continue;
+        }
+        let containers = ["spec/initContainers", "spec/containers"];
+        let containers = containers.iter().flat_map(|list| pod.items(list));
+        let silent = containers.filter(|c| c.at(&format!("resources/{side}/{what}")).is_null());
+        let mut names: Vec<&str> = silent.map(|c| c.text("name")).collect();
+        names.sort_unstable();
+        if !names.is_empty() {
+            all.push(format!("{name} for: {}", names.join(",")));
+        }
+    }
+    all.join("; ")
+}
+
 /// Refuses what would go beyond a quota of the namespace. `before` is what the object replaces.
 pub(crate) fn admit(
     world: &World,
@@ -125,6 +145,15 @@ pub(crate) fn admit(
         .is_none()
     {
         return Ok(());
+    }
+    if kind == Kind::Pod && before.is_none() {
+        for quota in world.store.list(Kind::Quota, object.namespace()) {
+            let silent = unsaid(quota, object);
+            if !silent.is_empty() {
+                let why = format!("failed quota: {}: must specify {silent}", quota.name());
+                return Err(Failure::forbidden(kind, object.name(), &why));
+            }
+        }
     }
     let measure = |o: &Object| match kind {
         Kind::Claim => of_claim(o),

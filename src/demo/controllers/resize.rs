@@ -110,7 +110,7 @@ fn on_controller(world: &mut World, key: &Key, claim: &Object) {
     });
     world.update(key, |c| {
         c.put(STATUS, "NodeResizePending");
-        c.drop_conditions(&["ControllerResizeError", "Resizing"]);
+        c.drop_conditions(&["ControllerResizeError"]);
         c.set_condition(
             "FileSystemResizePending",
             "True",
@@ -142,6 +142,9 @@ fn on_node(world: &mut World, key: &Key, claim: &Object) {
     let Some((uid, node)) = place else {
         return;
     };
+    if claim.text(STATUS) == "NodeResizePending" {
+        world.update(key, |c| c.put(STATUS, "NodeResizeInProgress"));
+    }
     let wait = world
         .seed
         .between(&format!("node{}", claim.uid()), 2.0, 8.0);
@@ -159,7 +162,6 @@ fn on_node(world: &mut World, key: &Key, claim: &Object) {
             "NodeExpandVolume failed for volume {name:?}: rpc error: code = Internal desc = {error}"
         );
         world.update(key, |c| {
-            c.put(STATUS, "NodeResizeInProgress");
             c.set_condition("NodeResizeError", "True", ("", &text), now);
         });
         if let Some(pod) = pod {

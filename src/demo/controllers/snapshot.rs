@@ -42,7 +42,10 @@ fn fail(world: &mut World, key: &Key, snapshot: &Object, reason: &str, why: &str
     if snapshot.text("status/error/message") != why {
         world.update(key, |s| {
             s.put("status/error", json!({"message": why, "time": at}));
-            s.put("status/readyToUse", false);
+            // Whoever finds no class does not get as far as that.
+            if !reason.contains("SnapshotClass") {
+                s.put("status/readyToUse", false);
+            }
         });
     }
     world.warning(snapshot, reason, why, FROM);
@@ -75,23 +78,42 @@ fn bind(world: &mut World, key: &Key, snapshot: &Object) -> Result<(), Refusal> 
         return Ok(());
     }
     let source = snapshot.text("spec/source/persistentVolumeClaimName");
-    let lead = format!(
-        "Failed to create snapshot content with error snapshot controller failed to update {} on API server: ",
-        key.name
-    );
-    let failed = |why: String| ("SnapshotContentCreationFailed", format!("{lead}{why}"));
+    // Without a class the controller looks at the claim once more and before, to find the driver's default.
+    let classless = snapshot.text("spec/volumeSnapshotClassName").is_empty();
+    if !classless {
+        class_of(world, snapshot, "")?;
+    }
+    let failed = |why: String| {
+        let text = format!("Failed to create snapshot content with error {why}");
+        ("SnapshotContentCreationFailed", text)
+    };
     let Some(claim) = world.get(Kind::Claim, &key.namespace, source) else {
-        return Err(failed(format!(
-            "cannot get claim from snapshot: failed to retrieve PVC {source} from the lister: \"persistentvolumeclaim \\\"{source}\\\" not found\""
-        )));
+        return Err(if classless {
+            no_default(&format!(
+                "failed to retrieve PVC {source} from the lister: \"persistentvolumeclaim \\\"{source}\\\" not found\""
+            ))
+        } else {
+            failed(format!(
+                "snapshot controller failed to update {} on API server: cannot get claim from snapshot",
+                key.name
+            ))
+        });
     };
     let Some(volume) = world
         .get(Kind::Volume, "", claim.text("spec/volumeName"))
         .filter(|_| claim.text("status/phase") == "Bound")
     else {
-        return Err(failed(format!(
+        let why = format!(
             "the PVC {source} is not yet bound to a PV, will not attempt to take a snapshot"
-        )));
+        );
+        return Err(if classless {
+            no_default(&why)
+        } else {
+            failed(format!(
+                "failed to get input parameters to create snapshot {}: {why:?}",
+                key.name
+            ))
+        });
     };
     let driver = volume.text("spec/csi/driver").to_owned();
     if driver.is_empty() {
@@ -134,6 +156,11 @@ fn bind(world: &mut World, key: &Key, snapshot: &Object) -> Result<(), Refusal> 
     Ok(())
 }
 
+fn no_default(why: &str) -> Refusal {
+    let text = format!("Failed to set default snapshot class with error {why}");
+    ("SetDefaultSnapshotClassFailed", text)
+}
+
 fn class_of(
     world: &World,
     snapshot: &Object,
@@ -156,16 +183,10 @@ fn class_of(
                 && c.annotation("snapshot.storage.kubernetes.io/is-default-class") == Some("true")
         })
         .collect();
-    let refused = |why: &str| {
-        (
-            "SetDefaultSnapshotClassFailed",
-            format!("Failed to set default snapshot class with error {why}"),
-        )
-    };
     match defaults.as_slice() {
         [one] => Ok(std::sync::Arc::clone(one)),
-        [] => Err(refused("cannot find default snapshot class")),
-        many => Err(refused(&format!(
+        [] => Err(no_default("cannot find default snapshot class")),
+        many => Err(no_default(&format!(
             "{} default snapshot classes were found",
             many.len()
         ))),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::object::{Fields, Object, owner_reference};
@@ -199,8 +200,19 @@ impl Round<'_> {
             world.drop_object(&key);
             return !self.ordered;
         }
-        let waits = pod.terminating() || !is_ready(pod);
+        let waits = pod.terminating() || !self.is_available(pod, world.now);
         !(self.ordered && waits)
+    }
+
+    /// Ready for as long as the set asks.
+    fn is_available(&self, pod: &Object, now: Timestamp) -> bool {
+        self.available_from(pod).is_some_and(|from| from <= now)
+    }
+
+    fn available_from(&self, pod: &Object) -> Option<Timestamp> {
+        let ready = pod.condition("Ready").filter(|_| is_ready(pod))?;
+        let wait = self.set.int("spec/minReadySeconds").unwrap_or(0);
+        Some(ready.time("lastTransitionTime")? + jiff::SignedDuration::from_secs(wait))
     }
 
     fn template_for(&self, world: &World, ordinal: i64) -> (Value, String) {
@@ -460,6 +472,16 @@ impl Round<'_> {
             i64::try_from(living.iter().filter(|p| which(p)).count()).unwrap_or(0)
         };
         let ready = count(&|p| is_ready(p));
+        let now = world.now;
+        let available = count(&|p| self.is_available(p, now));
+        if let Some(next) = living
+            .iter()
+            .filter_map(|p| self.available_from(p))
+            .filter(|at| *at > now)
+            .min()
+        {
+            world.look_again(key, next);
+        }
         let of = |revision: &str| {
             count(&|p| !p.terminating() && p.label("controller-revision-hash") == Some(revision))
         };
@@ -475,7 +497,7 @@ impl Round<'_> {
         let generation = self.set.int("metadata/generation").unwrap_or(1);
         let mut status = json!({
             "observedGeneration": generation, "replicas": total, "readyReplicas": ready,
-            "availableReplicas": ready, "updatedReplicas": updated, "currentReplicas": of(current),
+            "availableReplicas": available, "updatedReplicas": updated, "currentReplicas": of(current),
             "currentRevision": current, "updateRevision": self.update, "collisionCount": 0,
         });
         for field in ["readyReplicas", "updatedReplicas", "currentReplicas"] {

@@ -122,12 +122,11 @@ fn sub_kind(resource: &Resource, sub: &str) -> (String, String, String, Vec<&'st
         "binding" => ("", "v1", "Binding"),
         "exec" => ("", "v1", "PodExecOptions"),
         "attach" => ("", "v1", "PodAttachOptions"),
-        "portforward" => ("", "v1", "PodPortForwardOptions"),
         "proxy" => ("", "v1", "ServiceProxyOptions"),
         _ => (resource.group, resource.version, resource.kind),
     };
     let verbs = match sub {
-        "exec" | "attach" | "portforward" => vec!["create", "get"],
+        "exec" | "attach" => vec!["create", "get"],
         "eviction" | "binding" => vec!["create"],
         "log" => vec!["get"],
         "finalize" => vec!["update"],

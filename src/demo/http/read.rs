@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::ByteString;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::failure::Failure;
@@ -124,9 +126,14 @@ fn list(world: &World, call: &Call<'_>, form: Form) -> Result<Reply, Failure> {
     let kind = call.target.kind;
     let (revision, after) = position(world, call.query)?;
     let gone = |_| {
-        Failure::expired(
-            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
-        )
+        let Some(place) = &after else {
+            return Failure::expired("The resourceVersion for the provided list is too old.");
+        };
+        let mut failure = Failure::expired(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+        );
+        failure.go_on = Some(Token::of(INCONSISTENT, place).print());
+        failure
     };
     let limit = call
         .query
@@ -160,10 +167,9 @@ fn list(world: &World, call: &Call<'_>, form: Form) -> Result<Reply, Failure> {
     if rest > 0
         && let Some(last) = picked.last()
     {
-        metadata.put(
-            "continue",
-            format!("{revision}:{}/{}", last.namespace(), last.name()),
-        );
+        let place = (last.namespace().to_owned(), last.name().to_owned());
+        let at = i64::try_from(revision).unwrap_or(INCONSISTENT);
+        metadata.put("continue", Token::of(at, &place).print());
         metadata.put("remainingItemCount", rest);
     }
     let body = match form {
@@ -192,33 +198,80 @@ fn list(world: &World, call: &Call<'_>, form: Form) -> Result<Reply, Failure> {
 
 type Place = (String, String);
 
+/// What a `continue` token holds.
+#[derive(Debug, Deserialize, Serialize)]
+struct Token {
+    v: String,
+    rv: i64,
+    start: String,
+}
+
+/// The revision of a token that goes on with whatever is there now.
+const INCONSISTENT: i64 = -1;
+
+impl Token {
+    fn of(rv: i64, (namespace, name): &Place) -> Self {
+        Self {
+            v: "meta.k8s.io/v1".to_owned(),
+            rv,
+            start: format!("{namespace}/{name}\0"),
+        }
+    }
+
+    /// In base64 as URLs have it, without padding.
+    fn print(&self) -> String {
+        let bytes = serde_json::to_vec(self).map(ByteString);
+        let text = bytes.and_then(serde_json::to_value).unwrap_or_default();
+        let text = text.as_str().unwrap_or("").trim_end_matches('=');
+        text.replace('+', "-").replace('/', "_")
+    }
+
+    fn parse(token: &str) -> Result<(Self, Place), Failure> {
+        let refuse = |why| {
+            let text = format!("invalid continue token: continue key is not valid: {why}");
+            Failure::bad_request(text)
+        };
+        let mut text = token.replace('-', "+").replace('_', "/");
+        text.extend(std::iter::repeat_n('=', (4 - text.len() % 4) % 4));
+        let Ok(ByteString(bytes)) = serde_json::from_value(json!(text)) else {
+            return Err(refuse("illegal base64 data"));
+        };
+        let Ok(token) = serde_json::from_slice::<Self>(&bytes) else {
+            return Err(refuse("encoded token is malformed"));
+        };
+        let place = token.start.trim_end_matches('\0').split_once('/');
+        let (namespace, name) = place.ok_or_else(|| refuse("encoded start key is malformed"))?;
+        let place = (namespace.to_owned(), name.to_owned());
+        Ok((token, place))
+    }
+}
+
+/// The revision that a client names.
+pub(crate) fn version(text: &str) -> Result<u64, String> {
+    text.parse().ok().ok_or_else(|| {
+        format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")
+    })
+}
+
 /// The revision to list at, and the place to go on from.
 fn position(world: &World, query: &Query) -> Result<(u64, Option<Place>), Failure> {
     let current = world.store.revision();
     if let Some(token) = query.get("continue").filter(|t| !t.is_empty()) {
-        let parsed = token.split_once(':').and_then(|(revision, place)| {
-            let (namespace, name) = place.split_once('/')?;
-            Some((
-                revision.parse().ok()?,
-                Some((namespace.to_owned(), name.to_owned())),
-            ))
-        });
-        return parsed.ok_or_else(|| {
-            Failure::bad_request("continue key is not valid: encoded token is malformed")
-        });
+        let (token, place) = Token::parse(token)?;
+        let revision = u64::try_from(token.rv).unwrap_or(current);
+        return Ok((revision, Some(place)));
     }
     let wanted = query.get("resourceVersion").unwrap_or("");
     if wanted.is_empty() || wanted == "0" {
         return Ok((current, None));
     }
-    let revision: u64 = wanted.parse().map_err(|error| {
-        Failure::bad_request(format!("invalid resource version {wanted:?}: {error}"))
-    })?;
+    let revision = version(wanted)
+        .map_err(|why| Failure::bad_request(format!("invalid resource version: {why}")))?;
     if revision > current {
         let mut failure = Failure::new(
             504,
             "Timeout",
-            format!("Too large resource version: {revision}, current: {current}"),
+            format!("Timeout: Too large resource version: {revision}, current: {current}"),
         );
         failure.details = json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1});
         return Err(failure);

@@ -13,11 +13,12 @@ use super::super::failure::Failure;
 use super::super::object::{Fields, Object};
 use super::super::store::Change;
 use super::super::world::World;
-use super::read::{Filter, Form, shape};
+use super::read::{Filter, Form, shape, version};
 use super::{Query, Shared, Target, fail, table};
 
-/// A real server sends bookmarks about once a minute.
+/// A real server sends bookmarks about once a minute, and one this long before the watch ends.
 const BOOKMARK: Duration = Duration::from_secs(30);
+const LAST: Duration = Duration::from_secs(2);
 
 struct Watch {
     shared: Arc<Shared>,
@@ -104,9 +105,7 @@ fn begin(
             watch.pending.push_back(bookmark);
         }
     } else {
-        watch.cursor = wanted.parse().map_err(|error| {
-            Failure::bad_request(format!("invalid resource version {wanted:?}: {error}"))
-        })?;
+        watch.cursor = version(wanted).map_err(|why| Failure::new(500, "", why))?;
     }
     drop(world);
     Ok(watch)
@@ -176,6 +175,11 @@ impl Watch {
 
     async fn next(&mut self) -> Option<Bytes> {
         let mut quiet = Instant::now() + BOOKMARK;
+        if let Some(last) = self.until.checked_sub(LAST)
+            && last > Instant::now()
+        {
+            quiet = quiet.min(last);
+        }
         loop {
             if !self.pending.is_empty() {
                 let mut out = Vec::new();
@@ -194,7 +198,6 @@ impl Watch {
                 continue;
             }
             if self.bookmarks && Instant::now() >= quiet {
-                quiet = Instant::now() + BOOKMARK;
                 let bookmark = self.bookmark();
                 self.pending.push_back(bookmark);
                 continue;
