@@ -201,10 +201,11 @@ fn destroy(job: &Job, volume: &Volume, target: &Target) -> [Step; 4] {
                 patch: policy,
                 subresource: None,
             },
-            Probe::Has {
+            // it may be gone with its disk before anybody looks
+            Probe::Lacks {
                 target: target.clone(),
                 pointer: "/spec/persistentVolumeReclaimPolicy".to_owned(),
-                value: json!("Delete"),
+                value: json!("Retain"),
             },
         ),
         Step::call(

@@ -142,12 +142,16 @@ fn on_node(world: &mut World, key: &Key, claim: &Object) {
     let Some((uid, node)) = place else {
         return;
     };
-    if claim.text(STATUS) == "NodeResizePending" {
-        world.update(key, |c| c.put(STATUS, "NodeResizeInProgress"));
-    }
     let wait = world
         .seed
-        .between(&format!("node{}", claim.uid()), 2.0, 8.0);
+        .between(&format!("node{}", claim.uid()), 1.0, 4.0);
+    if claim.text(STATUS) == "NodeResizePending" {
+        // the kubelet sees it when it looks at the pod's volumes again
+        if world.ripe(&format!("node-sees/{}", claim.uid()), key, wait) {
+            world.update(key, |c| c.put(STATUS, "NodeResizeInProgress"));
+        }
+        return;
+    }
     if !world.ripe(&format!("node-expand/{}", claim.uid()), key, wait) {
         return;
     }
