@@ -38,7 +38,7 @@ pub enum Guard {
         uid: String,
         /// Of the object; every change of its spec makes another.
         generation: i64,
-        /// [`recreate::digest`] of what is put back; `None` = the set stays where it is.
+        /// `recreate::digest` of what is put back; `None` = the set stays where it is.
         #[serde(default)]
         digest: Option<String>,
     },

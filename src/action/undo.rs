@@ -1,8 +1,8 @@
 //! Taking a job back: the undo steps of whatever it did, or may have done, in reverse order.
 //!
 //! What a job left is not what is there now: whether its steps still fit is judged before the first
-//! call ([`order`]), steps about a set are those of the set as it is now ([`set`]), and what goes
-//! with it is told ([`words`]).
+//! call (`order`), steps about a set are those of the set as it is now (`set`), and what goes
+//! with it is told (`words`).
 
 mod order;
 mod set;
