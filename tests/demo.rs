@@ -560,7 +560,7 @@ async fn a_simulated_day_leaves_nothing_behind(#[case] timeline: &str) {
     let file = folder.path().join("day.toml");
     let text = format!("title = \"a day\"\nbase = \"morning\"\n{timeline}");
     std::fs::write(&file, text).unwrap();
-    let running = demo::start(options(file.to_str().unwrap(), 20_000.0, 1))
+    let running = demo::start(options(file.to_str().unwrap(), 5_000.0, 1))
         .await
         .unwrap();
     simulated(&running, 2.0 * DAY).await;
