@@ -65,7 +65,7 @@ fn a_workspace_is_restored_beside_itself_and_verified_by_key() {
 
     screen.send("1V");
     screen.wait_for("even if somebody works");
-    screen.send("\u{1b}[B\r");
+    screen.send("\u{1b}[B\u{1b}[B\r");
     perform(&screen, "ide-0");
     jobs_done(&screen, 2);
     let after = place.ready_pod("ide-0");
@@ -112,7 +112,8 @@ fn what_a_deleted_set_left_is_deleted_by_key_and_taken_back_by_key() {
     jobs_done(&screen, 1);
     assert_eq!(claims(&place), ["workspace-ide-0"]);
     screen.send("U");
-    perform(&screen, "");
+    // the backup of the moment before the deletion goes with it
+    perform(&screen, "theia-config-ide-0");
     screen.wait_for("undone");
     eventually("the claim is there again", || {
         claims(&place)

@@ -17,8 +17,9 @@ use crate::domain::inventory::beside;
 use crate::domain::key::{Kind, ObjectKey, Text};
 use crate::domain::quantity::Quantity;
 
-/// Screens with so many lines show the calls of a plan from the start.
-const ROOMY: u16 = 40;
+/// Lines of a dialog beside those of the steps: what can be lost is never pushed out of sight by
+/// calls that nobody asked for.
+const OTHER_LINES: usize = 26;
 
 /// What is asked for by key; it becomes a plan, never a deed.
 pub(super) fn ask(model: &mut Model, id: Id) -> Vec<Effect> {
@@ -156,7 +157,9 @@ pub(super) fn take_proposal(model: &mut Model, result: Result<Box<Proposal>, Tex
     model.modal = Some(match result {
         Ok(mut proposal) => {
             // where there is room nobody has to ask for them
-            proposal.calls = model.size.1 >= ROOMY;
+            let steps = proposal.plan.steps.iter();
+            let lines: usize = steps.map(|step| 1 + step.calls().len()).sum();
+            proposal.calls = lines + OTHER_LINES <= usize::from(model.size.1);
             proposal.follows = round::follows(model);
             Modal::Proposal(proposal)
         }
