@@ -115,6 +115,10 @@ fn what_a_deleted_set_left_is_deleted_by_key_and_taken_back_by_key() {
     // the backup of the moment before the deletion goes with it
     perform(&screen, "theia-config-ide-0");
     screen.wait_for("undone");
+    screen.wait_until("the undo is done", |screen| {
+        let done = |line: &str| line.contains("✓ done") && line.contains(" undo ");
+        screen.contents().lines().any(done)
+    });
     eventually("the claim is there again", || {
         claims(&place)
             .contains(&"theia-config-ide-0".to_owned())
