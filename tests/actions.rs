@@ -59,10 +59,7 @@ async fn a_snapshot_takes_every_claim_as_one_set_and_undo_takes_it_back() {
         assert_eq!(label("wsdash.dev/consistency"), ["synced"]);
         assert_eq!(label("wsdash.dev/workspace"), ["ide-0"]);
         assert_eq!(label("wsdash.dev/snapshot-set").len(), 1);
-        let id = stage.job("snapshot").await["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id = stage.newest("snapshot").await;
         assert_eq!(label("wsdash.dev/run-id"), std::slice::from_ref(&id));
 
         let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
@@ -137,7 +134,7 @@ async fn a_resize_is_done_when_the_file_system_has_grown() {
             .wsdash(&["resize", "workspace-ide-0", "+50%", "--dry-run"])
             .await;
         assert!(out.contains("template drift"), "{out}");
-        let id = stage.job("resize").await["id"].as_str().unwrap().to_owned();
+        let id = stage.newest("resize").await;
         let (code, _, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
         assert_eq!(code, 1);
         assert!(err.contains("cannot become smaller"), "{err}");

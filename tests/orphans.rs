@@ -46,25 +46,11 @@ use run::{ended, started};
 use serde_json::{Value, json};
 use stage::{MERGE, Stage, simulated_stage, stages};
 
-const APPS: &str = "/apis/apps/v1";
 const CLAIM: &str = "workspace-ide-0";
 const DELETE: [&str; 4] = ["orphans", CLAIM, "--delete", "--yes"];
 
-async fn apply_set(stage: &Stage, replicas: i64) {
-    let set = stage.set(replicas);
-    let path = stage.path(APPS, "statefulsets");
-    let (code, body) = stage.call("POST", &path, &set).await;
-    assert_eq!(code, 201, "{body}");
-}
-
-async fn scale(stage: &Stage, replicas: i64) {
-    let path = stage.path(APPS, "statefulsets/ide/scale");
-    let body = json!({"spec": {"replicas": replicas}});
-    assert_eq!(stage.call_as("PATCH", &path, &body, MERGE).await.0, 200);
-}
-
 async fn scale_to_nothing(stage: &Stage) {
-    scale(stage, 0).await;
+    stage.scale(0).await;
     let pods = stage.path("/api/v1", "pods");
     stage
         .until("its pods are gone", &pods, |_, pods| {
@@ -87,23 +73,9 @@ fn of<'a>(claims: &'a [Value], name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {name} in {claims:#?}"))
 }
 
-async fn claim(stage: &Stage) -> Value {
-    let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{CLAIM}"));
-    stage.get(&path).await
-}
-
-async fn volume(stage: &Stage, name: &str) -> Value {
-    stage
-        .get(&format!("/api/v1/persistentvolumes/{name}"))
-        .await
-}
-
 /// Undoes the deletion and looks that nothing of it is left.
 async fn undone(stage: &Stage, volume_name: &str) {
-    let id = stage.job("orphans").await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = stage.newest("orphans").await;
     let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
     assert_eq!(code, 0, "{}: {out}{err}", stage.name);
     is_back(stage, volume_name).await;
@@ -111,10 +83,10 @@ async fn undone(stage: &Stage, volume_name: &str) {
 
 /// The claim is bound to the volume it had, and nothing of the deletion is left.
 async fn is_back(stage: &Stage, volume_name: &str) {
-    let back = claim(stage).await;
+    let back = stage.claim(CLAIM).await;
     assert_eq!(back["spec"]["volumeName"], volume_name, "{back:#}");
     assert_eq!(back["status"]["phase"], "Bound", "{back:#}");
-    let volume = volume(stage, volume_name).await;
+    let volume = stage.volume(volume_name).await;
     assert_eq!(volume["spec"]["persistentVolumeReclaimPolicy"], "Delete");
     let annotations = volume["metadata"]["annotations"].to_string();
     assert!(!annotations.contains("kept-by"), "{annotations}");
@@ -133,8 +105,7 @@ async fn what_a_deleted_set_left_is_deleted_and_undo_brings_back_every_byte() {
         let orphan = of(&found, CLAIM);
         assert_eq!(orphan["class"], "ORPHAN", "{orphan:#}");
         assert_eq!(orphan["deletable"], true, "{orphan:#}");
-        let volume_name = claim(&stage).await["spec"]["volumeName"].clone();
-        let volume_name = volume_name.as_str().unwrap().to_owned();
+        let volume_name = stage.volume_of(CLAIM).await;
 
         let dry = ["orphans", CLAIM, "--delete", "--dry-run"];
         let (code, out, err) = stage.wsdash(&dry).await;
@@ -152,14 +123,14 @@ async fn what_a_deleted_set_left_is_deleted_and_undo_brings_back_every_byte() {
         assert!(out.contains("proven to be of the disk"), "{out}");
         assert_eq!(stage.claims().await, Vec::new());
         assert_eq!(stage.items(&stage.snapshots()).await.len(), 2);
-        let kept = volume(&stage, &volume_name).await;
+        let kept = stage.volume(&volume_name).await;
         assert_eq!(kept["status"]["phase"], "Released");
         assert_eq!(kept["spec"]["persistentVolumeReclaimPolicy"], "Retain");
         let (_, out, _) = stage.wsdash(&["orphans"]).await;
         assert!(out.contains(&volume_name), "{out}");
 
         undone(&stage, &volume_name).await;
-        apply_set(&stage, 1).await;
+        stage.apply_set(1).await;
         stage.ready(1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
         stage.inspect(&stage.claims().await).await;
@@ -214,16 +185,15 @@ async fn a_parked_claim_goes_where_the_policy_says_so_and_comes_back() {
             }
             assert!(Instant::now() < deadline, "{parked:#}");
         }
-        let volume_name = claim(&stage).await["spec"]["volumeName"].clone();
-        let volume_name = volume_name.as_str().unwrap().to_owned();
+        let volume_name = stage.volume_of(CLAIM).await;
         let (code, out, err) = stage.wsdash(&DELETE).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
-        let kept = volume(&stage, &volume_name).await;
+        let kept = stage.volume(&volume_name).await;
         assert_eq!(kept["status"]["phase"], "Released");
         assert_eq!(kept["spec"]["persistentVolumeReclaimPolicy"], "Retain");
         assert_eq!(stage.claims().await.len(), 1, "the other one is not named");
         undone(&stage, &volume_name).await;
-        scale(&stage, 1).await;
+        stage.scale(1).await;
         stage.ready(1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
         stage.inspect(&stage.claims().await).await;
@@ -273,16 +243,12 @@ async fn a_set_that_comes_back_while_the_deletion_runs_keeps_its_claims() {
         delete_set(&stage).await;
         look(&stage).await;
         let child = started(&stage, &DELETE, "started", &format!("snapshot-{CLAIM}")).await;
-        apply_set(&stage, 1).await;
+        stage.apply_set(1).await;
         let (code, out, err) = ended(child).await;
         assert_eq!(code, 1, "{}: {out}{err}", stage.name);
         assert!(err.contains("is not deleted"), "{}: {err}", stage.name);
         stage.ready(1).await;
-        undone(
-            &stage,
-            claim(&stage).await["spec"]["volumeName"].as_str().unwrap(),
-        )
-        .await;
+        undone(&stage, &stage.volume_of(CLAIM).await).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
         stage.inspect(&claims).await;
         stage.end().await;
@@ -307,11 +273,7 @@ async fn a_pod_that_comes_between_the_list_and_the_deletion_keeps_its_claim() {
         let (code, out, err) = ended(child).await;
         assert_eq!(code, 1, "{}: {out}{err}", stage.name);
         assert!(err.contains("IN_USE"), "{}: {err}", stage.name);
-        undone(
-            &stage,
-            claim(&stage).await["spec"]["volumeName"].as_str().unwrap(),
-        )
-        .await;
+        undone(&stage, &stage.volume_of(CLAIM).await).await;
         stage.inspect(&claims).await;
         stage.end().await;
     }
@@ -353,14 +315,14 @@ async fn two_at_once_delete_a_claim_once() {
         configure(&stage, LENIENT);
         delete_set(&stage).await;
         look(&stage).await;
-        let name = claim(&stage).await["spec"]["volumeName"].clone();
+        let name = stage.volume_of(CLAIM).await;
         let (first, second) = (stage.spawn(&DELETE), stage.spawn(&DELETE));
         let (first, second) = tokio::join!(ended(first), ended(second));
         let mut codes = [first.0, second.0];
         codes.sort_unstable();
         assert_eq!(codes, [0, 1], "{}: {first:?} {second:?}", stage.name);
         assert_eq!(stage.items(&stage.snapshots()).await.len(), 1);
-        let kept = volume(&stage, name.as_str().unwrap()).await;
+        let kept = stage.volume(&name).await;
         assert_eq!(kept["status"]["phase"], "Released");
         let id = stage
             .journals()
@@ -384,16 +346,13 @@ async fn it_is_done_under_exactly_its_role_and_under_no_less() {
         configure(&stage, LENIENT);
         delete_set(&stage).await;
         look(&stage).await;
-        let name = claim(&stage).await["spec"]["volumeName"].clone();
+        let name = stage.volume_of(CLAIM).await;
         let args = ["orphans", CLAIM, "--delete", "--yes"];
         only_under_its_role(&stage, &["orphans"], &args).await;
-        let id = stage.job("orphans").await["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id = stage.newest("orphans").await;
         let undo = ["undo", &id, "--yes"];
         only_under_its_role(&stage, &["orphans", "--undo"], &undo).await;
-        is_back(&stage, name.as_str().unwrap()).await;
+        is_back(&stage, &name).await;
         stage.inspect(&stage.claims().await).await;
         stage.end().await;
     }

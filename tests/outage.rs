@@ -34,9 +34,9 @@ use http_body_util::BodyExt as _;
 use kit::{LENIENT, configure, delete_set, look, spoilt, sums, work};
 use kube::client::Body;
 use run::{ended, id, started};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
-use stage::{Stage, ctl, real_stage};
+use stage::{Stage, ctl, real_stage, signal};
 
 const SERVER: &str = "kube-apiserver";
 const CEILING: Duration = Duration::from_secs(180);
@@ -56,10 +56,6 @@ impl Drop for Killed {
         let is_started = ctl(&["start", SERVER]);
         assert!(is_started || std::thread::panicking(), "it is not started");
     }
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// A run that stands still in the middle of one of its steps.
@@ -132,8 +128,7 @@ async fn comes_back(stage: &Stage, volume: &Value, before: &str) {
         stage.get(&claim(stage)).await["spec"]["volumeName"],
         *volume
     );
-    let sets = stage.path("/apis/apps/v1", "statefulsets");
-    assert_eq!(stage.call("POST", &sets, &stage.set(1)).await.0, 201);
+    stage.apply_set(1).await;
     stage.ready(1).await;
     assert_eq!(sums(stage, "ide-0").await, before);
 }

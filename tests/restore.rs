@@ -44,16 +44,6 @@ use stage::{Stage, stages};
 
 const IN_PLACE: [&str; 4] = ["restore", "ide-0", "--in-place", "--yes"];
 
-async fn claim(stage: &Stage, name: &str) -> Value {
-    let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{name}"));
-    stage.get(&path).await
-}
-
-async fn volume_of(stage: &Stage, name: &str) -> String {
-    let claim = claim(stage, name).await;
-    claim["spec"]["volumeName"].as_str().unwrap().to_owned()
-}
-
 /// Volumes whose claim was in the stage's namespace: name, phase, policy, mark.
 async fn volumes(stage: &Stage) -> Vec<(String, String, String, bool)> {
     let all = stage.items("/api/v1/persistentvolumes").await;
@@ -84,17 +74,14 @@ async fn is_whole(stage: &Stage, replicas: i64) {
 }
 
 async fn undo(stage: &Stage, action: &str) {
-    let id = stage.job(action).await["id"].as_str().unwrap().to_owned();
+    let id = stage.newest(action).await;
     let (code, out, err) = stage.wsdash(&["undo", &id, "--yes"]).await;
     assert_eq!(code, 0, "{}: {out}{err}", stage.name);
 }
 
 /// Gives up what a restore keeps, and looks that its disks are gone.
 async fn purge(stage: &Stage) {
-    let id = stage.job("restore").await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = stage.newest("restore").await;
     let (code, out, err) = stage.wsdash(&["purge", &id, "--yes"]).await;
     assert_eq!(code, 0, "{}: {out}{err}", stage.name);
     nothing_is_kept(stage).await;
@@ -166,12 +153,12 @@ async fn in_place_the_highest_ordinal_has_every_byte_again_and_undo_swaps_back()
     for stage in stages("inplace", 1).await {
         let before = spoilt(&stage, "ide-0").await;
         let spoilt = sums(&stage, "ide-0").await;
-        let old = volume_of(&stage, "workspace-ide-0").await;
+        let old = stage.volume_of("workspace-ide-0").await;
         let (code, out, err) = stage.wsdash(&IN_PLACE).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
         is_whole(&stage, 1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
-        let new = volume_of(&stage, "workspace-ide-0").await;
+        let new = stage.volume_of("workspace-ide-0").await;
         assert_ne!(old, new);
         let all = volumes(&stage).await;
         let of = |name: &str| all.iter().find(|(n, ..)| n == name).unwrap().clone();
@@ -187,7 +174,7 @@ async fn in_place_the_highest_ordinal_has_every_byte_again_and_undo_swaps_back()
         undo(&stage, "restore").await;
         is_whole(&stage, 1).await;
         assert_eq!(sums(&stage, "ide-0").await, spoilt, "{}", stage.name);
-        assert_eq!(volume_of(&stage, "workspace-ide-0").await, old);
+        assert_eq!(stage.volume_of("workspace-ide-0").await, old);
         let all = volumes(&stage).await;
         let of = |name: &str| all.iter().find(|(n, ..)| n == name).unwrap().clone();
         assert_eq!(
@@ -291,7 +278,7 @@ async fn its_undo_that_is_killed_at_every_step_is_resumed_to_its_end() {
     for stage in stages("kill-undo", 1).await {
         spoilt(&stage, "ide-0").await;
         let spoilt = sums(&stage, "ide-0").await;
-        let old = volume_of(&stage, "workspace-ide-0").await;
+        let old = stage.volume_of("workspace-ide-0").await;
         stage.forget_journals();
         let (code, out, err) = stage.wsdash(&IN_PLACE).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
@@ -299,7 +286,7 @@ async fn its_undo_that_is_killed_at_every_step_is_resumed_to_its_end() {
         killed_at_every_step(&stage, &["undo", &id, "--yes"]).await;
         is_whole(&stage, 1).await;
         assert_eq!(sums(&stage, "ide-0").await, spoilt, "{}", stage.name);
-        assert_eq!(volume_of(&stage, "workspace-ide-0").await, old);
+        assert_eq!(stage.volume_of("workspace-ide-0").await, old);
         purge(&stage).await;
         assert_eq!(sums(&stage, "ide-0").await, spoilt, "{}", stage.name);
         stage.end().await;
@@ -312,7 +299,7 @@ async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss()
         let before = spoilt(&stage, "ide-0").await;
         let spoilt = sums(&stage, "ide-0").await;
         assert_ne!(before, spoilt);
-        let old = volume_of(&stage, "workspace-ide-0").await;
+        let old = stage.volume_of("workspace-ide-0").await;
         let mut lines = 3;
         loop {
             let cut = killed_at(&stage, &IN_PLACE, lines).await;
@@ -334,7 +321,7 @@ async fn a_restore_in_place_that_is_killed_anywhere_is_taken_back_without_loss()
                 "{} {lines}",
                 stage.name
             );
-            assert_eq!(volume_of(&stage, "workspace-ide-0").await, old);
+            assert_eq!(stage.volume_of("workspace-ide-0").await, old);
             let (code, out, err) = stage.wsdash(&["purge", &id, "--yes"]).await;
             let nothing = err.contains("nothing is kept");
             assert!(code == 0 || nothing, "{} {lines}: {out}{err}", stage.name);
@@ -376,10 +363,7 @@ async fn it_is_done_under_exactly_its_role_and_under_no_less() {
         only_under_its_role(&stage, &role, &IN_PLACE).await;
         is_whole(&stage, 1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
-        let id = stage.job("restore").await["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id = stage.newest("restore").await;
         let role = ["restore", "--in-place", "--undo"];
         only_under_its_role(&stage, &role, &["undo", &id, "--yes"]).await;
         is_whole(&stage, 1).await;

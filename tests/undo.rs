@@ -69,21 +69,9 @@ async fn pods(stage: &Stage) -> Vec<(String, String)> {
     all
 }
 
-async fn newest(stage: &Stage, action: &str) -> String {
-    stage.job(action).await["id"].as_str().unwrap().to_owned()
-}
-
-async fn volume_name(stage: &Stage) -> String {
-    let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{CLAIM}"));
-    let claim = stage.get(&path).await;
-    claim["spec"]["volumeName"].as_str().unwrap().to_owned()
-}
-
 /// Phase, policy and keeper of a volume.
 async fn state(stage: &Stage, volume: &str) -> (String, String, Option<String>) {
-    let volume = stage
-        .get(&format!("/api/v1/persistentvolumes/{volume}"))
-        .await;
+    let volume = stage.volume(volume).await;
     let text = |pointer: &str| volume.pointer(pointer).and_then(Value::as_str);
     let keeper = text("/metadata/annotations/wsdash.dev~1kept-by");
     (
@@ -95,23 +83,12 @@ async fn state(stage: &Stage, volume: &str) -> (String, String, Option<String>) 
     )
 }
 
-async fn set(stage: &Stage) -> Value {
-    stage.get(&stage.path(APPS, "statefulsets/ide")).await
-}
-
-async fn scale(stage: &Stage, replicas: i64) {
-    let path = stage.path(APPS, "statefulsets/ide/scale");
-    let patch = json!({"spec": {"replicas": replicas}});
-    assert_eq!(stage.call_as("PATCH", &path, &patch, MERGE).await.0, 200);
-    stage.ready(replicas).await;
-}
-
 #[tokio::test]
 async fn a_job_that_failed_takes_nothing_from_the_one_that_keeps_the_volume_now() {
     for stage in stages("two-jobs", 1).await {
         configure(&stage, LENIENT);
         let before = work(&stage, "ide-0").await;
-        let volume = volume_name(&stage).await;
+        let volume = stage.volume_of(CLAIM).await;
         delete_set(&stage).await;
         look(&stage).await;
         // it keeps the volume, and then finds a pod that names the claim
@@ -145,7 +122,7 @@ async fn a_job_that_failed_takes_nothing_from_the_one_that_keeps_the_volume_now(
         }
         look(&stage).await;
         done(&stage, &DELETE).await;
-        let second = newest(&stage, "orphans").await;
+        let second = stage.newest("orphans").await;
         assert_ne!(first, second);
         assert_eq!(state(&stage, &volume).await, kept(&second, "Released"));
 
@@ -173,11 +150,11 @@ async fn restores_are_taken_back_the_last_first_and_never_in_another_order() {
         spoilt(&stage, "ide-0").await;
         let first_state = sums(&stage, "ide-0").await;
         done(&stage, &IN_PLACE).await;
-        let first = newest(&stage, "restore").await;
+        let first = stage.newest("restore").await;
         spoil(&stage, "ide-0").await;
         let second_state = sums(&stage, "ide-0").await;
         done(&stage, &IN_PLACE).await;
-        let second = newest(&stage, "restore").await;
+        let second = stage.newest("restore").await;
 
         let err = refused(&stage, &["undo", &first, "--yes"]).await;
         assert!(err.contains(&format!("wsdash undo {second}")), "{err}");
@@ -204,12 +181,13 @@ async fn a_set_that_grew_since_keeps_its_other_workspaces() {
         stage.forget_journals();
         done(&stage, &IN_PLACE).await;
         let id = id(&stage);
-        scale(&stage, 3).await;
+        stage.scale(3).await;
+        stage.ready(3).await;
         let others = pods(&stage).await.split_off(1);
         killed_at_every_step(&stage, &["undo", &id, "--yes"]).await;
         stage.ready(3).await;
         assert_eq!(pods(&stage).await.split_off(1), others, "{}", stage.name);
-        let now = set(&stage).await;
+        let now = stage.current_set().await;
         assert_eq!(now["spec"]["replicas"], 3);
         assert_eq!(now["spec"]["ordinals"]["start"].as_i64().unwrap_or(0), 0);
         assert_eq!(sums(&stage, "ide-0").await, spoilt, "{}", stage.name);
@@ -225,11 +203,11 @@ async fn a_set_that_was_changed_since_gets_its_old_templates_and_nothing_else() 
         let path = stage.path(APPS, "statefulsets/ide");
         let size =
             |set: &Value| set["spec"]["volumeClaimTemplates"][0]["spec"]["resources"].clone();
-        let old = size(&set(&stage).await);
+        let old = size(&stage.current_set().await);
         done(&stage, &["resize", CLAIM, stage.size, "--yes"]).await;
         done(&stage, &["template", "ide", "--yes"]).await;
-        assert_ne!(size(&set(&stage).await), old);
-        let id = newest(&stage, "template").await;
+        assert_ne!(size(&stage.current_set().await), old);
+        let id = stage.newest("template").await;
         let change = json!({"metadata": {"labels": {"team": "b"}},
             "spec": {"minReadySeconds": 1, "replicas": 2}});
         assert_eq!(stage.call_as("PATCH", &path, &change, MERGE).await.0, 200);
@@ -237,7 +215,7 @@ async fn a_set_that_was_changed_since_gets_its_old_templates_and_nothing_else() 
         let before = pods(&stage).await;
         killed_at_every_step(&stage, &["undo", &id, "--yes"]).await;
         stage.ready(2).await;
-        let now = set(&stage).await;
+        let now = stage.current_set().await;
         assert_eq!(size(&now), old, "{now:#}");
         assert_eq!(now["spec"]["minReadySeconds"], 1);
         assert_eq!(now["metadata"]["labels"]["team"], "b");
@@ -251,7 +229,7 @@ async fn a_set_that_was_changed_since_gets_its_old_templates_and_nothing_else() 
 async fn an_undo_says_which_backup_goes() {
     for stage in stages("backup", 1).await {
         done(&stage, &["snapshot", "ide-0", "--wait", "--yes"]).await;
-        let id = newest(&stage, "snapshot").await;
+        let id = stage.newest("snapshot").await;
         let out = done(&stage, &["undo", &id, "--dry-run"]).await;
         let loss = format!("the only backup of claim {CLAIM}");
         assert!(

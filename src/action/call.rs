@@ -252,6 +252,18 @@ impl Call {
         )
     }
 
+    /// What it is done to; a `Create` has nothing yet.
+    pub const fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Patch { target, .. }
+            | Self::Delete { target, .. }
+            | Self::Evict { pod: target }
+            | Self::Scale { set: target, .. }
+            | Self::Exec { pod: target, .. } => Some(target),
+        }
+    }
+
     pub const fn target_mut(&mut self) -> Option<&mut Target> {
         match self {
             Self::Create { .. } => None,

@@ -350,7 +350,8 @@ impl Step {
         }
     }
 
-    const fn manifest(&self) -> Option<&Value> {
+    /// Of what it creates.
+    pub const fn manifest(&self) -> Option<&Value> {
         match &self.what {
             Do::Call {
                 call: Call::Create { manifest, .. },

@@ -17,7 +17,19 @@ pub(super) const SEEN: &str = "${rv-set}";
 /// `manifest` in every letter. Whatever follows it acts on exactly the version that it saw
 /// ([`SEEN`]).
 pub(super) fn same(set: &Set, id: &str, manifest: Option<&Value>) -> Step {
-    let key = set.meta.key.clone();
+    let uid = set.meta.uid.to_string();
+    look(&set.meta.key, uid, set.generation, id, manifest)
+}
+
+/// As [`same`], of a set that is known as a whole.
+pub(super) fn same_whole(set: &Value, key: &ObjectKey, id: &str) -> Step {
+    let meta = &set["metadata"];
+    let uid = meta["uid"].as_str().unwrap_or_default().to_owned();
+    let generation = meta["generation"].as_i64().unwrap_or_default();
+    look(key, uid, generation, id, Some(&as_it_was(set)))
+}
+
+fn look(key: &ObjectKey, uid: String, generation: i64, id: &str, manifest: Option<&Value>) -> Step {
     Step::new(
         id,
         format!("look whether set {} is as it was", key.name),
@@ -26,8 +38,8 @@ pub(super) fn same(set: &Set, id: &str, manifest: Option<&Value>) -> Step {
             objects: vec![(Kind::Set, key.clone())],
             guard: Guard::Unchanged {
                 set: key.clone(),
-                uid: set.meta.uid.to_string(),
-                generation: set.generation,
+                uid,
+                generation,
                 digest: manifest.map(digest),
             },
         },
@@ -35,7 +47,7 @@ pub(super) fn same(set: &Set, id: &str, manifest: Option<&Value>) -> Step {
     .capture(Capture::object(
         "rv-set",
         Kind::Set,
-        key,
+        key.clone(),
         "/metadata/resourceVersion",
     ))
 }

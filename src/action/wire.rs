@@ -43,18 +43,6 @@ fn object_path(kind: Kind, key: &ObjectKey) -> String {
 }
 
 impl Call {
-    /// What it is done to; a `Create` has nothing yet.
-    pub const fn target(&self) -> Option<&Target> {
-        match self {
-            Self::Create { .. } => None,
-            Self::Patch { target, .. }
-            | Self::Delete { target, .. }
-            | Self::Evict { pod: target }
-            | Self::Scale { set: target, .. }
-            | Self::Exec { pod: target, .. } => Some(target),
-        }
-    }
-
     /// As it is sent to an object of this uid. With `dry` the server judges it and changes nothing.
     /// `None` = a command, which is no single request.
     pub fn wire(&self, uid: &str, dry: bool) -> Option<Wire> {
@@ -155,7 +143,6 @@ impl Call {
             }
             return lines;
         }
-        // with no uid put in, the body has nothing but what is asked for
         let Some(wire) = self.wire("", false) else {
             return lines;
         };

@@ -4,7 +4,7 @@ use super::role::only_under_its_role;
 use super::stage::{Stage, stages};
 
 async fn undo(stage: &Stage, action: &str) {
-    let id = stage.job(action).await["id"].as_str().unwrap().to_owned();
+    let id = stage.newest(action).await;
     only_under_its_role(stage, &[action, "--undo"], &["undo", &id, "--yes"]).await;
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wsdash::demo;
@@ -123,12 +124,42 @@ impl Stage {
             code == 200
         })
         .await;
-        let set = self.set(replicas);
-        let (code, body) = self
-            .call("POST", &self.path("/apis/apps/v1", "statefulsets"), &set)
-            .await;
-        assert_eq!(code, 201, "{body}");
+        self.apply_set(replicas).await;
         self.ready(replicas).await;
+    }
+
+    pub(crate) async fn apply_set(&self, replicas: i64) {
+        let sets = self.path("/apis/apps/v1", "statefulsets");
+        let (code, body) = self.call("POST", &sets, &self.set(replicas)).await;
+        assert_eq!(code, 201, "{body}");
+    }
+
+    pub(crate) async fn scale(&self, replicas: i64) {
+        let path = self.path("/apis/apps/v1", "statefulsets/ide/scale");
+        let patch = json!({"spec": {"replicas": replicas}});
+        assert_eq!(self.call_as("PATCH", &path, &patch, MERGE).await.0, 200);
+    }
+
+    /// The set as it stands there.
+    pub(crate) async fn current_set(&self) -> Value {
+        let path = self.path("/apis/apps/v1", "statefulsets/ide");
+        self.get(&path).await
+    }
+
+    pub(crate) async fn claim(&self, name: &str) -> Value {
+        let path = self.path("/api/v1", &format!("persistentvolumeclaims/{name}"));
+        self.get(&path).await
+    }
+
+    /// Name of the volume that a claim is bound to.
+    pub(crate) async fn volume_of(&self, claim: &str) -> String {
+        let claim = self.claim(claim).await;
+        claim["spec"]["volumeName"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn volume(&self, name: &str) -> Value {
+        let path = format!("/api/v1/persistentvolumes/{name}");
+        self.get(&path).await
     }
 
     pub(crate) async fn ready(&self, replicas: i64) {
@@ -325,6 +356,11 @@ impl Stage {
             .clone()
     }
 
+    /// The id of the newest job of an action.
+    pub(crate) async fn newest(&self, action: &str) -> String {
+        self.job(action).await["id"].as_str().unwrap().to_owned()
+    }
+
     /// The lines of the only journal, as far as they are whole.
     pub(crate) fn journal(&self) -> Vec<Value> {
         self.journals()
@@ -497,6 +533,11 @@ impl Drop for Stage {
         });
         let _ = thread.join();
     }
+}
+
+/// Has a run stand still, or go on.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 pub(crate) fn said(output: &Output) -> (i32, String, String) {

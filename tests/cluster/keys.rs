@@ -106,7 +106,16 @@ fn what_a_deleted_set_left_is_deleted_by_key_and_taken_back_by_key() {
     screen.wait_for("ide-0");
     screen.send("3/theia\r");
     screen.wait_for("ORPHAN");
-    screen.wait_for("X delete it");
+    // a sample that was under way when the pod ended still tells of use
+    screen.wait_until("no sample has come for a while", |screen| {
+        let contents = screen.contents();
+        let unused = contents
+            .lines()
+            .find_map(|line| line.split("unused   for ").nth(1));
+        let told = unused.and_then(|rest| rest.split_whitespace().next());
+        let seconds = told.and_then(|told| told.strip_suffix('s')?.parse::<u32>().ok());
+        contents.contains("X delete it") && seconds.is_some_and(|seconds| seconds >= 10)
+    });
     screen.send("X");
     perform(&screen, "theia-config-ide-0");
     jobs_done(&screen, 1);

@@ -7,7 +7,7 @@ use super::kit::{LENIENT, configure, delete_set, look, sums, work};
 use super::line::Line;
 use super::run::{ended, id, killed_at, killed_at_every_step, started, stride};
 use super::stage::{Stage, stages_at};
-use super::{CLAIM, DELETE, apply_set, claim, is_back, undone, volume};
+use super::{CLAIM, DELETE, is_back, undone};
 
 async fn resumed(stage: &Stage, at: &str) {
     let (code, out, err) = stage.wsdash(&["resume", &id(stage), "--yes"]).await;
@@ -19,7 +19,7 @@ async fn is_kept(stage: &Stage, name: &str, at: &str) {
     let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{CLAIM}"));
     let (code, body) = stage.call("GET", &path, &Value::Null).await;
     assert_eq!(code, 404, "{} {at}: {body:#}", stage.name);
-    let kept = volume(stage, name).await;
+    let kept = stage.volume(name).await;
     assert_eq!(kept["status"]["phase"], "Released", "{} {at}", stage.name);
     assert_eq!(kept["spec"]["persistentVolumeReclaimPolicy"], "Retain");
 }
@@ -30,13 +30,12 @@ async fn orphaned(stage: &Stage) -> (String, String) {
     let before = work(stage, "ide-0").await;
     delete_set(stage).await;
     look(stage).await;
-    let name = claim(stage).await["spec"]["volumeName"].clone();
-    (before, name.as_str().unwrap().to_owned())
+    (before, stage.volume_of(CLAIM).await)
 }
 
 /// After all of it the set finds every byte.
 async fn is_whole(stage: &Stage, before: &str) {
-    apply_set(stage, 1).await;
+    stage.apply_set(1).await;
     stage.ready(1).await;
     assert_eq!(sums(stage, "ide-0").await, before, "{}", stage.name);
     stage.inspect(&stage.claims().await).await;
@@ -98,7 +97,7 @@ async fn a_server_that_goes_away_in_the_middle_costs_nothing() {
             look(&stage).await;
         }
         stage.wait_out_late_leases().await;
-        apply_set(&stage, 1).await;
+        stage.apply_set(1).await;
         stage.ready(1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
         stage.inspect_but_leases(&stage.claims().await).await;

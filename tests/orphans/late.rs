@@ -4,21 +4,17 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use serde_json::{Value, json};
 
 use super::kit::{LENIENT, configure, delete_set, look, sums, work};
 use super::run::{ended, started};
-use super::stage::{Stage, stages_at};
-use super::{CLAIM, DELETE, apply_set, claim, scale, scale_to_nothing, undone, volume};
+use super::stage::{Stage, signal, stages_at};
+use super::{CLAIM, DELETE, scale_to_nothing, undone};
 
 const CEILING: Duration = Duration::from_secs(120);
 /// A run goes on for so long before it is looked at again.
 const SLICE: Duration = Duration::from_micros(200);
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
-}
 
 /// Returns when it stands still, or has ended.
 fn stop(child: &Child) {
@@ -58,7 +54,7 @@ fn stands_between(stage: &Stage, child: &Child) -> bool {
 /// A deletion that has looked for the last time and asked for nothing yet. One that was too quick is
 /// taken back and begun anew.
 async fn halted(stage: &Stage) -> Child {
-    let name = claim(stage).await["spec"]["volumeName"].clone();
+    let name = stage.volume_of(CLAIM).await;
     for _ in 0..30 {
         let child = started(stage, &DELETE, "started", &format!("look-{CLAIM}")).await;
         if tokio::task::block_in_place(|| stands_between(stage, &child)) {
@@ -67,7 +63,7 @@ async fn halted(stage: &Stage) -> Child {
         signal(&child, Signal::CONT);
         let (code, out, err) = ended(child).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
-        undone(stage, name.as_str().unwrap()).await;
+        undone(stage, &name).await;
         look(stage).await;
     }
     panic!("{}: it never stood still in between", stage.name);
@@ -82,7 +78,7 @@ async fn says_so(stage: &Stage, child: Child, user: &str, volume_name: &str) {
     let user = format!("pod {user} began to use claim");
     assert!(said.contains(&user), "{}: {said}", stage.name);
     assert!(said.contains("nothing is lost"), "{}: {said}", stage.name);
-    let kept = volume(stage, volume_name).await;
+    let kept = stage.volume(volume_name).await;
     assert_eq!(kept["spec"]["persistentVolumeReclaimPolicy"], "Retain");
     assert_eq!(stage.items(&stage.snapshots()).await.len(), 1);
 }
@@ -94,8 +90,7 @@ async fn a_pod_that_comes_after_the_last_look_is_told_and_nothing_is_lost() {
         let before = work(&stage, "ide-0").await;
         delete_set(&stage).await;
         look(&stage).await;
-        let name = claim(&stage).await["spec"]["volumeName"].clone();
-        let name = name.as_str().unwrap().to_owned();
+        let name = stage.volume_of(CLAIM).await;
 
         let child = halted(&stage).await;
         // nobody schedules it, so it does not protect the claim
@@ -112,7 +107,7 @@ async fn a_pod_that_comes_after_the_last_look_is_told_and_nothing_is_lost() {
         let is_gone = |code, _: &Value| code == 404;
         stage.until("the late pod is gone", &late, is_gone).await;
         undone(&stage, &name).await;
-        apply_set(&stage, 1).await;
+        stage.apply_set(1).await;
         stage.ready(1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
         stage.inspect(&stage.claims().await).await;
@@ -129,9 +124,9 @@ async fn a_set_that_comes_back_after_the_last_look_is_told_and_nothing_is_lost()
         look(&stage).await;
 
         let child = halted(&stage).await;
-        let orphan = claim(&stage).await;
-        let name = orphan["spec"]["volumeName"].as_str().unwrap().to_owned();
-        apply_set(&stage, 1).await;
+        let orphan = stage.claim(CLAIM).await;
+        let name = stage.volume_of(CLAIM).await;
+        stage.apply_set(1).await;
         let pod = stage.path("/api/v1", "pods/ide-0");
         stage
             .until("its pod has a node", &pod, |_, pod| {
@@ -140,13 +135,13 @@ async fn a_set_that_comes_back_after_the_last_look_is_told_and_nothing_is_lost()
             .await;
         says_so(&stage, child, "ide-0", &name).await;
         // the pod protects it
-        let ending = claim(&stage).await;
+        let ending = stage.claim(CLAIM).await;
         assert_eq!(ending["metadata"]["uid"], orphan["metadata"]["uid"]);
         assert!(ending["metadata"]["deletionTimestamp"].is_string());
 
         scale_to_nothing(&stage).await;
         undone(&stage, &name).await;
-        scale(&stage, 1).await;
+        stage.scale(1).await;
         stage.ready(1).await;
         assert_eq!(sums(&stage, "ide-0").await, before, "{}", stage.name);
         stage.inspect(&stage.claims().await).await;

@@ -6,14 +6,9 @@ use serde_json::{Value, json};
 use super::kit::{configure, sh, spoilt, sums, work};
 use super::run::{id, started};
 use super::stage::{MERGE, Stage, stages};
-use super::{IN_PLACE, is_whole, purge, undo, volume_of};
+use super::{IN_PLACE, is_whole, purge, undo};
 
 const SESSION: &str = "example.com/session";
-
-async fn set(stage: &Stage) -> Value {
-    let path = stage.path("/apis/apps/v1", "statefulsets/ide");
-    stage.get(&path).await
-}
 
 /// Cuts a restore in place off just before its last looks, has the world changed, and resumes it.
 /// Answers what it says then.
@@ -41,11 +36,11 @@ async fn a_set_that_somebody_changes_meanwhile_stays_as_they_want_it() {
         for (pod, change) in [("ide-2", keeps), ("ide-1", noted)] {
             spoilt(&stage, pod).await;
             let spoilt = sums(&stage, pod).await;
-            let old = volume_of(&stage, &format!("workspace-{pod}")).await;
+            let old = stage.volume_of(&format!("workspace-{pod}")).await;
             let said = cut_off(&stage, pod, &path, &change).await;
             assert!(said.contains("is not as it was"), "{said}");
             assert!(said.contains("wsdash undo"), "{said}");
-            let now = set(&stage).await;
+            let now = stage.current_set().await;
             for (field, value) in change.as_object().unwrap() {
                 for (name, value) in value.as_object().unwrap() {
                     assert_eq!(&now[field][name], value, "{}: {now:#}", stage.name);
@@ -54,7 +49,7 @@ async fn a_set_that_somebody_changes_meanwhile_stays_as_they_want_it() {
             undo(&stage, "restore").await;
             is_whole(&stage, 3).await;
             assert_eq!(sums(&stage, pod).await, spoilt, "{}", stage.name);
-            assert_eq!(volume_of(&stage, &format!("workspace-{pod}")).await, old);
+            assert_eq!(stage.volume_of(&format!("workspace-{pod}")).await, old);
         }
         stage.end().await;
     }
@@ -92,14 +87,14 @@ async fn without_force_unknown_is_not_idle_and_nothing_is_not_the_work() {
         let (code, out, err) = stage.wsdash(&take).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
         let there = work(&stage, "ide-0").await;
-        let old = volume_of(&stage, "workspace-ide-0").await;
+        let old = stage.volume_of("workspace-ide-0").await;
 
         let (code, out, err) = stage.wsdash(&IN_PLACE).await;
         assert_eq!(code, 1, "{}: {out}{err}", stage.name);
         assert!(err.contains("holds no file"), "{err}");
         undo(&stage, "restore").await;
         assert_eq!(sums(&stage, "ide-0").await, there, "{}", stage.name);
-        assert_eq!(volume_of(&stage, "workspace-ide-0").await, old);
+        assert_eq!(stage.volume_of("workspace-ide-0").await, old);
 
         configure(&stage, "[workspaces]\nsession_port = 0\n");
         let (code, out, err) = stage.wsdash(&IN_PLACE).await;

@@ -170,12 +170,18 @@ pub(super) fn without_what_is_gone(seen: &Seen<'_>, plan: &mut Plan) {
     if !seen.inventory.freshness().is_live(Kind::Volume) {
         return;
     }
-    let is_gone = |what: &Do| match what {
+    let is_gone = |volume: &ObjectKey| seen.objects.get(Kind::Volume, volume).is_none();
+    plan.steps
+        .retain(|step| !changed_volume(step).is_some_and(is_gone));
+}
+
+/// The volume that a step changes.
+pub(super) fn changed_volume(step: &Step) -> Option<&ObjectKey> {
+    match &step.what {
         Do::Call {
             call: Call::Patch { target, .. },
             ..
-        } => target.kind == Kind::Volume && seen.objects.get(Kind::Volume, &target.key).is_none(),
-        _ => false,
-    };
-    plan.steps.retain(|step| !is_gone(&step.what));
+        } if target.kind == Kind::Volume => Some(&target.key),
+        _ => None,
+    }
 }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::action::call::{Call, Target};
 use crate::action::guard::Guard;
 use crate::action::journal::{Job, Progress};
-use crate::action::plan::{Capture, Do, Plan, Step};
-use crate::action::recreate::{as_it_was, digest, orphan, put};
+use crate::action::plan::{Do, Plan, Step};
+use crate::action::recreate::{SEEN, as_it_was, orphan, put, same_whole};
 use crate::action::refusal::{Refusal, RefusalKind};
 use crate::action::request::Request;
 use crate::action::seen::Seen;
@@ -158,8 +158,8 @@ fn exchange(
 
 /// The set of today with the claim templates of before.
 fn templates(seen: &Seen<'_>, plan: &mut Plan, job: &Job, key: &ObjectKey) -> Result<(), Refusal> {
-    let made = begun(job, "back").and_then(|(step, _)| manifest(&step.what));
-    let old = begun(job, "away").and_then(|(step, _)| manifest(&step.undo.first()?.what));
+    let made = begun(job, "back").and_then(|(step, _)| step.manifest());
+    let old = begun(job, "away").and_then(|(step, _)| step.undo.first()?.manifest());
     let (Some(made), Some(old), Some(now)) = (made, old, seen.objects.get(Kind::Set, key)) else {
         return Ok(());
     };
@@ -193,10 +193,10 @@ fn templates(seen: &Seen<'_>, plan: &mut Plan, job: &Job, key: &ObjectKey) -> Re
         }
     }
     let target = Target::new(Kind::Set, key.clone(), uid);
-    let version = Some("${rv-set}".to_owned());
     plan.steps = vec![
-        look(now, key, uid),
-        orphan("away-again", &target.clone().at(version)),
+        // nobody may change it in between: its manifest is what comes back
+        same_whole(now, key, "same-again"),
+        orphan("away-again", &target).at(SEEN),
         template::gone("is-away-again", target),
         put(key, "undo-away", &again),
     ];
@@ -206,41 +206,6 @@ fn templates(seen: &Seen<'_>, plan: &mut Plan, job: &Job, key: &ObjectKey) -> Re
         key.name
     ));
     Ok(())
-}
-
-/// Between this look and the deletion nobody may have changed the set: its manifest is what comes
-/// back.
-fn look(now: &Value, key: &ObjectKey, uid: &str) -> Step {
-    Step::new(
-        "same-again",
-        format!("look whether set {} is as it was", key.name),
-        Do::Reread {
-            kinds: Vec::new(),
-            objects: vec![(Kind::Set, key.clone())],
-            guard: Guard::Unchanged {
-                set: key.clone(),
-                uid: uid.to_owned(),
-                generation: now["metadata"]["generation"].as_i64().unwrap_or_default(),
-                digest: Some(digest(&as_it_was(now))),
-            },
-        },
-    )
-    .capture(Capture::object(
-        "rv-set",
-        Kind::Set,
-        key.clone(),
-        "/metadata/resourceVersion",
-    ))
-}
-
-fn manifest(what: &Do) -> Option<&Value> {
-    match what {
-        Do::Call {
-            call: Call::Create { manifest, .. },
-            ..
-        } => Some(manifest),
-        _ => None,
-    }
 }
 
 /// Name and size of each claim template.

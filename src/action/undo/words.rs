@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::order::changed_volume;
 use crate::action::RUN_LABEL;
 use crate::action::call::{Call, Identity};
 use crate::action::journal::Job;
@@ -122,13 +123,8 @@ fn counting<'a>(
 fn claim(seen: &Seen<'_>, plan: &Plan, job: &Job, key: &ObjectKey) -> Option<String> {
     let claim = seen.inventory.claims.get(key)?;
     let volume = claim.volume.as_ref()?;
-    let is_held_again = plan.steps.iter().any(|step| match &step.what {
-        Do::Call {
-            call: Call::Patch { target, .. },
-            ..
-        } => target.kind == Kind::Volume && target.key.name == *volume,
-        _ => false,
-    });
+    let mut changed = plan.steps.iter().filter_map(changed_volume);
+    let is_held_again = changed.any(|changed| changed.name == *volume);
     let kept_by = seen.inventory.volume_of(claim)?.kept_by.as_deref();
     let is_kept = is_held_again || kept_by == Some(job.plan.id.as_str());
     (!is_kept).then(|| format!("claim {} and everything on it", key.name))
