@@ -7,6 +7,7 @@ mod answer;
 mod discover;
 mod endpoint;
 mod fallback;
+mod figures;
 mod past;
 mod poll;
 mod queries;
@@ -15,7 +16,8 @@ mod samples;
 
 pub use discover::{Found, discover};
 pub use endpoint::Endpoint;
-pub use past::{figures, look_back, once};
+pub use figures::figures;
+pub use past::{look_back, once};
 pub use poll::{Poll, Settings};
 pub use range::{Measure, Series, Wanted, range};
 

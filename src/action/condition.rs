@@ -115,8 +115,11 @@ pub enum Read {
     Pods {
         namespace: String,
     },
-    /// `{"blocks": …, "size": …}` of `stat -f` in the container.
+    /// Bytes of the file system, by `stat -f` in the container.
     FileSystem(Measure),
+    /// Bytes of a claim's file system as its kubelet last reported them, and when that was:
+    /// `{"bytes": …, "at": …}`, or why there is none yet: `{"why": …}`.
+    Sample(ObjectKey),
 }
 
 /// What was read: `Null` is "there is none". A read that failed is in `denied`.
@@ -138,10 +141,12 @@ pub enum Standing {
     Pending {
         stage: String,
     },
-    /// All that can be told says so, but not what would prove it.
+    /// All that can be told says so, but not what would prove it. The proof may still come for
+    /// `patience` seconds.
     Unproven {
         why: String,
         next: String,
+        patience: u32,
     },
     /// It will not come true without somebody doing something.
     Failed {
@@ -215,7 +220,11 @@ impl Condition {
                 match (capacity, measure) {
                     // only then is it worth asking the container
                     (Some(capacity), Some(measure)) if capacity >= *bytes => {
-                        reads.push(Read::FileSystem(measure.clone()));
+                        let asked = Read::FileSystem(measure.clone());
+                        if seen.denied.contains_key(&asked) {
+                            reads.push(Read::Sample(claim.key.clone()));
+                        }
+                        reads.push(asked);
                     }
                     _ => reads.extend(seen.events_of(claim)),
                 }

@@ -720,13 +720,15 @@ fn after_a_conflict_the_look_leads_to_the_call_again() {
 // ---- conditions
 
 fn judged(condition: &Condition, objects: &[(Read, Value)]) -> Standing {
-    let values = objects.iter().cloned().collect();
-    let denied = [].into();
-    condition.judge(&Observed {
+    condition.judge(&observed(objects))
+}
+
+fn observed(objects: &[(Read, Value)]) -> Observed {
+    Observed {
         now: now(),
-        values,
-        denied,
-    })
+        values: objects.iter().cloned().collect(),
+        denied: [].into(),
+    }
 }
 
 fn snapshot_of(status: &Value, minutes: i64) -> (Read, Value) {
@@ -870,27 +872,96 @@ fn without_a_pod_growth_is_not_proven(#[case] mut status: Value, #[case] words: 
     );
 }
 
+#[rstest]
+#[case(1000 << 20, 1, "Pending")] // of before
+#[case(2000 << 20, 1, "Met")] // more than the disk could hold before
+#[case(2000 << 20, 30, "Pending")] // of an earlier claim of this name
+fn where_the_container_cannot_be_asked_a_sample_proves_the_growth(
+    #[case] bytes: u64,
+    #[case] minutes: i64,
+    #[case] words: &str,
+) {
+    let standing = sampled(1 << 30, Some((bytes, minutes)));
+    assert!(format!("{standing:?}").contains(words), "{standing:?}");
+}
+
+#[test]
+fn a_sample_that_may_be_of_before_proves_nothing_and_a_newer_one_is_waited_for() {
+    // 93 per cent of what was asked for, and the disk had that before
+    let doubtful = sampled((2 << 30) - (50 << 20), Some(((2 << 30) - (60 << 20), 1)));
+    let none = sampled(1 << 30, None);
+    for (standing, words, is_patient) in [
+        (doubtful, "may be of before", true),
+        (none, "nobody may, and no samples", false),
+    ] {
+        let is_said = matches!(&standing, Standing::Unproven { why, patience, .. }
+            if why.contains(words) && (*patience > 0) == is_patient);
+        assert!(is_said, "{standing:?}");
+    }
+}
+
+/// A claim of ten minutes that was asked for 2Gi, has them by the API, and whose container cannot
+/// be asked; with a sample of its file system of so many minutes ago.
+fn sampled(capacity_before: u64, sample: Option<(u64, i64)>) -> Standing {
+    let mut condition = growth(true);
+    if let Condition::FileSystemGrown {
+        before,
+        capacity_before: had,
+        ..
+    } = &mut condition
+    {
+        before.clear();
+        *had = capacity_before;
+    }
+    let claim = json!({"metadata": {"uid": "u", "creationTimestamp": minutes_ago(10)},
+        "status": {"capacity": {"storage": "2Gi"}},
+        "spec": {"resources": {"requests": {"storage": "2Gi"}}}});
+    let mut seen = observed(&[(Read::Object(Kind::Claim, key("c")), claim)]);
+    seen.denied
+        .insert(Read::FileSystem(measure()), "nobody may".into());
+    let read = Read::Sample(key("c"));
+    assert!(condition.reads(&seen).contains(&read));
+    match sample {
+        Some((bytes, minutes)) => {
+            let sample = json!({"bytes": bytes, "at": minutes_ago(minutes)});
+            seen.values.insert(read, sample);
+        }
+        None => {
+            seen.denied.insert(read, "no samples".into());
+        }
+    }
+    condition.judge(&seen)
+}
+
 fn grown(status: &Value, file_system: Option<u64>) -> Standing {
     grown_in(status, file_system, true)
 }
 
 fn grown_in(status: &Value, file_system: Option<u64>, is_mounted: bool) -> Standing {
-    let measure = condition::Measure {
-        pod: key("ide-0"),
-        container: "main".into(),
-        mount: "/workspace".into(),
-    };
-    let condition = Condition::FileSystemGrown {
-        claim: Target::new(Kind::Claim, key("c"), "u"),
-        volume: "v".into(),
-        bytes: 2 << 30,
-        measure: is_mounted.then(|| measure.clone()),
-        capacity_before: 1 << 30,
-        before: "262144 4096".into(),
-    };
+    let condition = growth(is_mounted);
     let claim = json!({"metadata": {"uid": "u"}, "status": status,
         "spec": {"resources": {"requests": {"storage": "2Gi"}}}});
     let mut objects = vec![(Read::Object(Kind::Claim, key("c")), claim), no_events()];
-    objects.extend(file_system.map(|bytes| (Read::FileSystem(measure), json!(bytes))));
+    objects.extend(file_system.map(|bytes| (Read::FileSystem(measure()), json!(bytes))));
     judged(&condition, &objects)
+}
+
+fn measure() -> condition::Measure {
+    condition::Measure {
+        pod: key("ide-0"),
+        container: "main".into(),
+        mount: "/workspace".into(),
+    }
+}
+
+/// Of a claim of 1Gi to 2Gi.
+fn growth(is_mounted: bool) -> Condition {
+    Condition::FileSystemGrown {
+        claim: Target::new(Kind::Claim, key("c"), "u"),
+        volume: "v".into(),
+        bytes: 2 << 30,
+        measure: is_mounted.then(measure),
+        capacity_before: 1 << 30,
+        before: "262144 4096".into(),
+    }
 }

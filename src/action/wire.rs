@@ -275,6 +275,7 @@ fn reads(until: &Condition) -> Vec<String> {
             let pod = object_path(Kind::Pod, &measure.pod);
             format!("GET {pod}/exec: stat -f {}", measure.mount)
         }
+        Read::Sample(claim) => format!("the newest sample of the size of {}", claim.name),
     };
     let first = until.reads(&Observed::default());
     first.into_iter().map(line).collect()

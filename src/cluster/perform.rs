@@ -60,6 +60,7 @@ pub(crate) struct Caller {
     client: Client,
     limit: Duration,
     clock: Clock,
+    figures: Option<Arc<dyn Figures>>,
 }
 
 /// What the time is in the cluster: ages of its objects are counted from it. Only a simulated
@@ -72,6 +73,7 @@ impl Caller {
             client,
             limit,
             clock: Arc::new(Timestamp::now),
+            figures: None,
         }
     }
 

@@ -52,6 +52,23 @@ pub enum Found {
     Denied(String),
 }
 
+impl Found {
+    /// Why nobody can be asked; nothing when one was found.
+    pub(super) fn lack(&self) -> String {
+        match self {
+            Self::One(_) => String::new(),
+            Self::Several(names) => {
+                format!(
+                    "several Prometheus services were found: {}",
+                    names.join(", ")
+                )
+            }
+            Self::Nothing => "no Prometheus was found".to_owned(),
+            Self::Denied(rule) => format!("missing: {rule}"),
+        }
+    }
+}
+
 /// Looks for a Service, where and how the configuration says. Who may not list those of every
 /// namespace looks into `scope`.
 pub async fn discover(

@@ -1,9 +1,7 @@
 //! A long look back: which claims had samples, and whether samples were taken all the time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::join;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
@@ -14,10 +12,9 @@ use super::poll::{Poll, Settings};
 use super::queries;
 use super::{Found, locate};
 use crate::cluster::fault::Fault;
-use crate::cluster::perform::Figures;
 use crate::domain::history::{History, Past};
 use crate::domain::key::ObjectKey;
-use crate::domain::metric::{Metrics, MetricsChange};
+use crate::domain::metric::Metrics;
 
 /// One full round of figures.
 pub async fn once(settings: Settings) -> Metrics {
@@ -34,20 +31,6 @@ pub async fn once(settings: Settings) -> Metrics {
     metrics
 }
 
-/// The newest samples and the long look back, read anew each time somebody asks.
-pub fn figures(settings: Settings, candidate: Option<String>) -> Figures {
-    Arc::new(move || {
-        let (settings, candidate) = (settings.clone(), candidate.clone());
-        async move {
-            let past = look_back(&settings, candidate.as_deref()).await;
-            let mut metrics = once(settings).await;
-            metrics.apply(MetricsChange::Past(past));
-            metrics
-        }
-        .boxed()
-    })
-}
-
 /// Looks back as far as the policy for claims that nothing needs asks for.
 pub async fn look_back(settings: &Settings, candidate: Option<&str>) -> Past {
     let config = &settings.config;
@@ -60,12 +43,7 @@ pub async fn look_back(settings: &Settings, candidate: Option<&str>) -> Past {
     }
     match locate(settings, candidate).await {
         Ok(Found::One(endpoint)) => of_endpoint(settings, &endpoint).await,
-        Ok(Found::Several(names)) => failed(format!(
-            "several Prometheus services were found: {}",
-            names.join(", ")
-        )),
-        Ok(Found::Nothing) => failed("no Prometheus was found".to_owned()),
-        Ok(Found::Denied(rule)) => failed(format!("missing: {rule}")),
+        Ok(other) => failed(other.lack()),
         Err(fault) => failed(fault.sentence),
     }
 }

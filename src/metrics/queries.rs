@@ -101,16 +101,26 @@ impl Query {
 /// Between two points of a long look back.
 pub(super) const STEP: Duration = Duration::from_secs(3600);
 
-/// When each claim had its last sample within `window`. Every point looks back as far as the one
-/// before, so that no short use falls between two; the newest use is asked for by itself, because
-/// points lie on whole hours. Of all namespaces: that others of its driver have samples tells that
-/// a claim would have them, too.
+/// Between two points of its last hour: not longer than an instant query looks back.
+const FINE_STEP: Duration = Duration::from_secs(60);
+
+/// When each claim had its last sample within `window`: of the last hour to the sample, before that
+/// to the end of its hour, which is never too early. `timestamp` tells the time of a sample only of
+/// a plain selector, and of anything else the time of the evaluation (Prometheus
+/// `promql/engine.go`); so points of the long part look back as far as the one before, that no short
+/// use falls between two. Of all namespaces: that others of its driver have samples tells that a
+/// claim would have them, too.
 pub(super) fn last_samples(window: Duration) -> String {
     let (window, step) = (window.as_secs(), STEP.as_secs());
-    let at = format!("timestamp(present_over_time(kubelet_volume_stats_capacity_bytes[{step}s]))");
-    format!(
-        "max by (namespace,persistentvolumeclaim) (max_over_time({at}[{window}s:{step}s]) or {at})"
-    )
+    let claims = "max by (namespace,persistentvolumeclaim)";
+    let name = "kubelet_volume_stats_capacity_bytes";
+    let recent = format!(
+        "timestamp({name}) or max_over_time(timestamp({name})[{step}s:{}s])",
+        FINE_STEP.as_secs()
+    );
+    let long =
+        format!("max_over_time(timestamp(present_over_time({name}[{step}s]))[{window}s:{step}s])");
+    format!("{claims} ({recent}) or {claims} ({long})")
 }
 
 /// At how many of these points nearly all kubelets were read, and volumes with them: kubelets alone
@@ -125,9 +135,19 @@ pub(super) fn coverage(window: Duration) -> String {
 
 /// Used bytes of one claim over time.
 pub(super) fn used_of_claim(namespace: &str, claim: &str) -> String {
-    let claim = format!("persistentvolumeclaim=\"{}\"", escape(claim));
-    let matcher = matcher(Some(namespace), &claim);
+    let matcher = of_claim(namespace, claim);
     format!("max(kubelet_volume_stats_used_bytes{matcher})")
+}
+
+/// Bytes of the file system of one claim, and when that was said. Of two nodes that both report it
+/// the time is the older one's: what is known is not newer than that.
+pub(super) fn capacity_of_claim(namespace: &str, claim: &str) -> (String, String) {
+    let matcher = of_claim(namespace, claim);
+    let series = format!("kubelet_volume_stats_capacity_bytes{matcher}");
+    (
+        format!("max({series})"),
+        format!("min(timestamp({series}))"),
+    )
 }
 
 /// CPU of one pod over time; the window follows the step so that no point is skipped.
@@ -140,6 +160,11 @@ pub(super) fn cpu_of_pod(namespace: &str, pod: &str, step: Duration) -> String {
 pub(super) fn memory_of_pod(namespace: &str, pod: &str) -> String {
     let matcher = matcher(Some(namespace), &of_pod(pod));
     format!("sum(max by (container) (container_memory_working_set_bytes{matcher}))")
+}
+
+fn of_claim(namespace: &str, claim: &str) -> String {
+    let claim = format!(r#"persistentvolumeclaim="{}""#, escape(claim));
+    matcher(Some(namespace), &claim)
 }
 
 fn of_pod(pod: &str) -> String {

@@ -202,7 +202,7 @@ async fn performer(
     config: &Config,
     clock: Clock,
     target: &Target,
-    figures: Option<Figures>,
+    figures: Option<Arc<dyn Figures>>,
 ) -> Result<Performer> {
     let connection = connect(target, Interaction::Never).await?;
     if let Some(why) = config.read_only(&connection.context) {
@@ -225,7 +225,7 @@ async fn performer(
 async fn propose(
     config: &Config,
     clock: Clock,
-    (mut target, figures): (Target, Option<Figures>),
+    (mut target, figures): (Target, Option<Arc<dyn Figures>>),
     request: &Request,
 ) -> Result<(Proposal, Performer)> {
     let now = clock();

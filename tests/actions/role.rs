@@ -113,7 +113,7 @@ fn is_of_a_branch(role: &str, (_, resource, verb): &Single) -> bool {
 }
 
 /// Gives the user exactly what `wsdash rbac` prints. Answers each role by its path.
-async fn grant(stage: &Stage, user: &str, rbac: &[&str]) -> Vec<(String, Vec<Single>)> {
+pub(crate) async fn grant(stage: &Stage, user: &str, rbac: &[&str]) -> Vec<(String, Vec<Single>)> {
     let (code, out, err) = stage.wsdash(&[&["rbac"], rbac].concat()).await;
     assert_eq!(code, 0, "{err}");
     let mut all = Vec::new();
@@ -142,7 +142,7 @@ async fn grant(stage: &Stage, user: &str, rbac: &[&str]) -> Vec<(String, Vec<Sin
     all
 }
 
-async fn revoke(stage: &Stage, user: &str) {
+pub(crate) async fn revoke(stage: &Stage, user: &str) {
     for path in [
         stage.path(RBAC, &format!("roles/{user}")),
         stage.path(RBAC, &format!("rolebindings/{user}")),
@@ -213,14 +213,14 @@ pub(crate) async fn only_under_its_role(stage: &Stage, rbac: &[&str], args: &[&s
     revoke(stage, &user).await;
 }
 
-async fn change(stage: &Stage, path: &str, rights: &[Single]) {
+pub(crate) async fn change(stage: &Stage, path: &str, rights: &[Single]) {
     let mut role = stage.get(path).await;
     role["rules"] = json!(rules_of(rights));
     assert_eq!(stage.call("PUT", path, &role).await.0, 200);
 }
 
 /// The authorizer learns of a change a moment after it was written: waits until it answers so.
-async fn until_allowed(stage: &Stage, user: &str, right: &Single, is_allowed: bool) {
+pub(crate) async fn until_allowed(stage: &Stage, user: &str, right: &Single, is_allowed: bool) {
     let (group, resource, verb) = right;
     let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
     let headers = [

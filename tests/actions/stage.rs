@@ -286,6 +286,12 @@ impl Stage {
         command
     }
 
+    pub(crate) fn prometheus_url(&self) -> String {
+        let real = || std::env::var("WSDASH_CLUSTER_PROMETHEUS").unwrap();
+        let running = self.running.as_ref();
+        running.map_or_else(real, demo::Running::prometheus_url)
+    }
+
     /// Has calls of the storage driver answer an error until it is dropped; `None`, said aloud,
     /// where nothing can. A fault is one of the whole cluster: whoever sets one is alone.
     pub(crate) fn broken(&self, calls: &[&str], error: &str) -> Option<Broken<'_>> {

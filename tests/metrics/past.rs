@@ -1,6 +1,9 @@
 //! For how long claims lie unused: what a history proves, and what it does not.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use rstest::rstest;
 use serde_json::{Value, json};
 use wsdash::demo::{self, Options};
@@ -41,6 +44,39 @@ async fn the_simulated_prometheus_tells_who_was_not_used() {
     // it remembers two weeks
     let found = history(&over(90 * DAYS)).await;
     assert!(found.covered < 0.2, "{}", found.covered);
+    running.shutdown().await;
+}
+
+/// Whole hours are the points of a long look back; what was used between two of them is told to the
+/// sample.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_use_that_ended_minutes_ago_is_told_to_the_sample() {
+    let options = Options {
+        speed: 30.0,
+        start: Some("2026-03-02T09:05:00Z".parse().unwrap()),
+        ..Options::default()
+    };
+    let running = demo::start(options).await.unwrap();
+    let client = connection(&running.kubeconfig()).await.client;
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), "coditect-app");
+    let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
+    let params = PatchParams::default();
+    sets.patch_scale("coditect-pro", &params, &none)
+        .await
+        .unwrap();
+    let settings = settings(client, |config| {
+        config.orphans.inactive = SignedDuration::from_secs(1);
+    });
+    let claim = ObjectKey::new("coditect-app", "workspace-coditect-pro-7");
+    let ten: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+    loop {
+        let found = history(&settings).await;
+        assert!(found.to < ten, "all of it lies before the next whole hour");
+        let last = found.last.get(&claim).copied().unwrap();
+        if found.to.duration_since(last) > SignedDuration::from_mins(5) {
+            break;
+        }
+    }
     running.shutdown().await;
 }
 

@@ -4,12 +4,10 @@
 mod claims;
 mod pods;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{
-    Condition, Measure, Observed, Read, Standing, capacity, file_system_bytes, object, quantity,
-};
+use super::{Condition, Observed, Read, Standing, capacity, file_system_bytes, object, quantity};
 use crate::action::RUN_LABEL;
 use crate::action::call::{Identity, Target};
 use crate::domain::key::{Kind, ObjectKey};
@@ -19,6 +17,8 @@ use crate::domain::quantity::Quantity;
 const NO_CONTROLLER: SignedDuration = SignedDuration::from_secs(60);
 /// A snapshot that has been failing for this long is not waited for.
 const SNAPSHOT_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+/// A kubelet looks at its volumes once a minute, and its figures are read as seldom, in seconds.
+const SAMPLE_PATIENCE: u32 = 180;
 /// Hundredths of what was asked for that a file system must have gained; the rest is its own overhead.
 const GROWN: u128 = 93;
 
@@ -43,6 +43,7 @@ fn unproven(why: impl Into<String>, next: impl Into<String>) -> Standing {
     Standing::Unproven {
         why: why.into(),
         next: next.into(),
+        patience: 0,
     }
 }
 
@@ -448,12 +449,16 @@ fn grown(goal: &Condition, seen: &Observed, claim: &Value) -> Standing {
     if capacity(claim).unwrap_or(0) < *bytes {
         return growing(seen, target, claim, measure.is_some());
     }
-    match measure {
-        Some(measure) => measured(seen, measure, *bytes, *capacity_before, before),
-        None => unproven(
+    let Some(measure) = measure else {
+        return unproven(
             "4/5 the API says that it has grown; no pod mounted it, so the file system was not measured",
             "look with df in the next pod that mounts it",
-        ),
+        );
+    };
+    let read = Read::FileSystem(measure.clone());
+    match seen.values.get(&read).and_then(Value::as_u64) {
+        Some(now) => measured(now, *bytes, *capacity_before, before),
+        None => sampled(seen, &read, target, claim, *bytes, *capacity_before),
     }
 }
 
@@ -516,29 +521,8 @@ fn growing(seen: &Observed, target: &Target, claim: &Value, is_mounted: bool) ->
 }
 
 /// Stages 4 and 5: the capacity is recorded; does the container see it?
-fn measured(
-    seen: &Observed,
-    measure: &Measure,
-    bytes: u64,
-    capacity_before: u64,
-    before: &str,
-) -> Standing {
-    let read = Read::FileSystem(measure.clone());
-    let Some(now) = seen.values.get(&read).and_then(Value::as_u64) else {
-        let why = seen
-            .denied
-            .get(&read)
-            .map_or("it was not asked", String::as_str);
-        return unproven(
-            format!(
-                "4/5 the API says that it has grown; the file system could not be measured: {why}"
-            ),
-            "look with df in the pod, or at its size in the metrics",
-        );
-    };
+fn measured(now: u64, bytes: u64, capacity_before: u64, before: &str) -> Standing {
     let before = file_system_bytes(before);
-    // per cent in whole numbers; what a file system keeps for itself does not grow with it
-    let is_most_of = |part: u64, whole: u64| u128::from(part) * 100 >= u128::from(whole) * GROWN;
     // a provider that rounds up gave more than was asked for: then there is nothing left to grow
     let has_grown = capacity_before >= bytes || before.is_none_or(|before| now > before);
     let has_gained = before.is_some_and(|before| {
@@ -553,4 +537,54 @@ fn measured(
             "4/5 capacity recorded, the file system still has {size}"
         ))
     }
+}
+
+/// Stages 4 and 5, where the container cannot be asked: what does the kubelet report? A sample may
+/// be of before the growth. It proves the growth only when the disk of before could not hold so
+/// large a file system.
+fn sampled(
+    seen: &Observed,
+    asked: &Read,
+    target: &Target,
+    claim: &Value,
+    bytes: u64,
+    capacity_before: u64,
+) -> Standing {
+    let unproven = |why: &str, patience| Standing::Unproven {
+        why: format!("4/5 the API says that it has grown; {why}"),
+        next: "look with df in the pod".to_owned(),
+        patience,
+    };
+    let read = Read::Sample(target.key.clone());
+    let Some(sample) = seen.values.get(&read) else {
+        let why = |read| seen.denied.get(read).map_or("not asked", String::as_str);
+        let (pod, samples) = (why(asked), why(&read));
+        return unproven(&format!("not measured: {pod}, and {samples}"), 0);
+    };
+    if let Some(why) = sample["why"].as_str() {
+        return unproven(&format!("no sample: {why}"), SAMPLE_PATIENCE);
+    }
+    let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
+    let made = time(&claim["metadata"]["creationTimestamp"]);
+    // of an earlier claim of this name
+    let is_its_own = time(&sample["at"]) > made;
+    let now = sample["bytes"].as_u64().filter(|_| is_its_own).unwrap_or(0);
+    let size = Quantity::bytes(now).human();
+    if !is_most_of(now, bytes) {
+        pending(format!(
+            "4/5 capacity recorded, by its newest sample the file system still has {size}"
+        ))
+    } else if now > capacity_before || capacity_before >= bytes {
+        met(format!(
+            "5/5 the file system has {size}, by its newest sample"
+        ))
+    } else {
+        let why = format!("its newest sample, {size}, may be of before");
+        unproven(&why, SAMPLE_PATIENCE)
+    }
+}
+
+/// In hundredths, as whole numbers; what a file system keeps for itself does not grow with it.
+fn is_most_of(part: u64, whole: u64) -> bool {
+    u128::from(part) * 100 >= u128::from(whole) * GROWN
 }

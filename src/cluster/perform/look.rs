@@ -204,7 +204,7 @@ pub(super) async fn stand(caller: &Caller, condition: &Condition) -> Result<Stan
                     seen.values.insert(read, value);
                 }
                 Err(fault) if !fault.is_transient() => {
-                    seen.denied.insert(read, fault.to_string());
+                    seen.denied.insert(read, fault.sentence);
                 }
                 Err(fault) => return Err(fault),
             }
@@ -236,6 +236,21 @@ async fn observe(caller: &Caller, read: &Read) -> Result<Value, Fault> {
             Ok(list.map_or(Value::Null, |list| list["items"].clone()))
         }
         Read::FileSystem(measure) => file_system(caller, measure).await,
+        Read::Sample(claim) => sample(caller, claim).await,
+    }
+}
+
+/// Bytes of a file system as the kubelet last reported them.
+async fn sample(caller: &Caller, claim: &ObjectKey) -> Result<Value, Fault> {
+    let Some(figures) = &caller.figures else {
+        return Err(Fault::new(FaultKind::NotFound, "no samples are read", ""));
+    };
+    match figures.file_system(claim.clone()).await {
+        Ok(Some((bytes, at))) => Ok(json!({"bytes": bytes, "at": at.to_string()})),
+        Ok(None) => Ok(json!({"why": "nothing is told of this claim"})),
+        // whoever watches the cluster may be down for long: nothing waits for it until the end
+        Err(fault) if fault.is_transient() => Ok(json!({"why": fault.sentence})),
+        Err(fault) => Err(fault),
     }
 }
 

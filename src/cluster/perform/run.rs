@@ -27,6 +27,7 @@ use crate::cluster::connect::{Connection, REQUEST_LIMIT};
 use crate::cluster::fault::{Fault, FaultKind};
 use crate::cluster::sightings;
 use crate::domain::digest;
+use crate::domain::key::ObjectKey;
 use crate::domain::metric::Metrics;
 use crate::domain::policy::Policy;
 
@@ -41,11 +42,20 @@ pub struct Performer {
     folder: Folder,
     /// 256 bits that nobody can know beforehand.
     nonce: String,
-    figures: Option<Figures>,
 }
 
-/// Reads samples, for what must be known of the use of a claim before it is deleted.
-pub type Figures = Arc<dyn Fn() -> BoxFuture<'static, Metrics> + Send + Sync>;
+/// Reads samples.
+pub trait Figures: Send + Sync {
+    /// The newest ones and the long look back: what must be known of the use of a claim before it
+    /// is deleted.
+    fn read(&self) -> BoxFuture<'_, Metrics>;
+
+    /// Bytes of a claim's file system, and when its kubelet said so; `None` = nothing is known.
+    fn file_system(
+        &self,
+        claim: ObjectKey,
+    ) -> BoxFuture<'_, Result<Option<(u64, Timestamp)>, Fault>>;
+}
 
 /// What the server's dry run says of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,14 +95,13 @@ impl Performer {
             by: by.into(),
             folder,
             nonce: digest::sha256(&nonce),
-            figures: None,
         })
     }
 
     /// With samples to judge by.
     #[must_use]
-    pub fn with_figures(mut self, figures: Figures) -> Self {
-        self.figures = Some(figures);
+    pub fn with_figures(mut self, figures: Arc<dyn Figures>) -> Self {
+        self.caller.figures = Some(figures);
         self
     }
 
@@ -110,8 +119,8 @@ impl Performer {
     /// Looks at most-recent and plans. Of an undo the job is read from the journals.
     pub async fn plan(&self, request: &Request, run: &RunId) -> Result<Plan> {
         let jobs = self.jobs_of(request)?;
-        let metrics = match (request, &self.figures) {
-            (Request::Orphans { .. }, Some(figures)) => Box::new(figures().await),
+        let metrics = match (request, &self.caller.figures) {
+            (Request::Orphans { .. }, Some(figures)) => Box::new(figures.read().await),
             _ => Box::default(),
         };
         let namespace = self.namespace_of(request, &jobs);

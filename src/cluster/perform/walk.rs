@@ -228,16 +228,29 @@ impl Walk<'_> {
     ) -> Result<Ended> {
         let deadline = Instant::now() + Duration::from_secs(u64::from(ceiling));
         let mut last = String::new();
+        let mut unproven_since = None;
         loop {
-            let stage = match look::stand(self.performer.caller(), until).await {
+            let stood = look::stand(self.performer.caller(), until).await;
+            if !matches!(stood, Ok(Standing::Unproven { .. })) {
+                unproven_since = None;
+            }
+            let stage = match stood {
                 Ok(Standing::Met { note }) => {
                     return Ok(match self.captured(step, None).await {
                         Ok(captured) => Ended::Done(note, captured),
                         Err(why) => Ended::Failed(Reason::new(why, "resume the job")),
                     });
                 }
-                Ok(Standing::Unproven { why, next }) => {
-                    return Ok(Ended::Unknown(Reason { why, next }));
+                Ok(Standing::Unproven {
+                    why,
+                    next,
+                    patience,
+                }) => {
+                    let since = *unproven_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= Duration::from_secs(patience.into()) {
+                        return Ok(Ended::Unknown(Reason { why, next }));
+                    }
+                    why
                 }
                 Ok(Standing::Failed { why, next }) => {
                     return Ok(Ended::Failed(Reason { why, next }));
