@@ -101,15 +101,15 @@ impl Query {
 /// Between two points of a long look back.
 pub(super) const STEP: Duration = Duration::from_secs(3600);
 
-/// Between two points of its last hour: not longer than an instant query looks back.
-const FINE_STEP: Duration = Duration::from_secs(60);
+/// Between two points of the last hour: shorter than kubelets are usually read.
+const FINE_STEP: Duration = Duration::from_secs(10);
 
 /// When each claim had its last sample within `window`: of the last hour to the sample, before that
 /// to the end of its hour, which is never too early. `timestamp` tells the time of a sample only of
 /// a plain selector, and of anything else the time of the evaluation (Prometheus
-/// `promql/engine.go`); so points of the long part look back as far as the one before, that no short
-/// use falls between two. Of all namespaces: that others of its driver have samples tells that a
-/// claim would have them, too.
+/// `promql/engine.go`): what falls between two fine points counts as of now, and each coarse point
+/// looks back as far as the one before. Of all namespaces: that others of its driver have samples
+/// tells that a claim would have them, too.
 pub(super) fn last_samples(window: Duration) -> String {
     let (window, step) = (window.as_secs(), STEP.as_secs());
     let claims = "max by (namespace,persistentvolumeclaim)";
@@ -118,9 +118,9 @@ pub(super) fn last_samples(window: Duration) -> String {
         "timestamp({name}) or max_over_time(timestamp({name})[{step}s:{}s])",
         FINE_STEP.as_secs()
     );
-    let long =
-        format!("max_over_time(timestamp(present_over_time({name}[{step}s]))[{window}s:{step}s])");
-    format!("{claims} ({recent}) or {claims} ({long})")
+    let hour = format!("timestamp(present_over_time({name}[{step}s]))");
+    let long = format!("max_over_time({hour}[{window}s:{step}s])");
+    format!("{claims} ({recent}) or {claims} ({hour}) or {claims} ({long})")
 }
 
 /// At how many of these points nearly all kubelets were read, and volumes with them: kubelets alone

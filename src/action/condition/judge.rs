@@ -565,16 +565,13 @@ fn sampled(
         return unproven(&format!("no sample: {why}"), SAMPLE_PATIENCE);
     }
     let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
-    let made = time(&claim["metadata"]["creationTimestamp"]);
-    // of an earlier claim of this name
-    let is_its_own = time(&sample["at"]) > made;
-    let now = sample["bytes"].as_u64().filter(|_| is_its_own).unwrap_or(0);
+    if time(&sample["at"]) <= time(&claim["metadata"]["creationTimestamp"]) {
+        let why = "its newest sample is of an earlier claim of this name";
+        return unproven(why, SAMPLE_PATIENCE);
+    }
+    let now = sample["bytes"].as_u64().unwrap_or(0);
     let size = Quantity::bytes(now).human();
-    if !is_most_of(now, bytes) {
-        pending(format!(
-            "4/5 capacity recorded, by its newest sample the file system still has {size}"
-        ))
-    } else if now > capacity_before || capacity_before >= bytes {
+    if now > capacity_before || capacity_before >= bytes {
         met(format!(
             "5/5 the file system has {size}, by its newest sample"
         ))
