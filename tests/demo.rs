@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "demo/server.rs"]
+mod server;
+
 use std::time::Duration;
 
 use reqwest::Method;

@@ -154,7 +154,12 @@ impl Connection {
     pub async fn probe(&self) -> Result<String, Fault> {
         // the transport has the user's limit; this one only bounds the body
         let limit = self.limit.unwrap_or(REQUEST_LIMIT) + REQUEST_LIMIT;
-        let version = within(limit, "", self.client.apiserver_version()).await?;
+        let answer = within(limit, "", self.client.apiserver_version()).await;
+        let version = answer.map_err(|fault| match fault.kind {
+            // what keeps an answer from coming names the address itself
+            FaultKind::ServerError | FaultKind::TooManyRequests => fault.during(&self.server),
+            _ => fault,
+        })?;
         Ok(version.git_version)
     }
 }

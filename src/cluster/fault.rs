@@ -134,9 +134,10 @@ impl Fault {
     pub fn timeout(what: &str, limit: Duration) -> Self {
         Self::new(
             FaultKind::Timeout,
-            format!("{what}: no answer within {}", seconds(limit)),
+            format!("no answer within {}", seconds(limit)),
             "the server or the network is slow or hangs: try again, or raise --request-timeout",
         )
+        .during(what)
     }
 
     /// The same fault, said of `what`.
