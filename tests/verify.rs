@@ -26,6 +26,9 @@ mod kit;
 #[path = "actions/line.rs"]
 mod line;
 
+#[path = "actions/role.rs"]
+mod role;
+
 #[path = "actions/run.rs"]
 mod run;
 
@@ -36,6 +39,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use kit::{configure, sh, sums, work};
+use role::only_under_its_role;
 use rstest::rstest;
 use serde_json::{Value, json};
 use stage::{MERGE, Stage, stages};
@@ -513,6 +517,8 @@ async fn on_another_node_the_same_work_is_there_and_its_own_takes_pods_again() {
             assert_eq!(code, 0, "{}: {report:#}{err}", stage.name);
             assert_eq!(report["class"], "PASS", "{report:#}");
             assert_ne!(report["nodeAfter"], before, "{report:#}");
+            let args = ["verify", POD, "--other-node", "--yes"];
+            only_under_its_role(&stage, &["verify", "--other-node"], &args).await;
         }
         is_clean(&stage, 1, &claims).await;
         stage.end().await;

@@ -23,6 +23,7 @@ async fn each_action_runs_under_exactly_its_role_and_under_no_less() {
         only_under_its_role(&stage, &["resize"], &resize).await;
         only_under_its_role(&stage, &["evict"], &["evict", "ide-0", "--yes"]).await;
         only_under_its_role(&stage, &["verify"], &["verify", "ide-0", "--yes"]).await;
+        undo(&stage, "verify").await;
         stage.inspect(&claims).await;
         stage.end().await;
     }

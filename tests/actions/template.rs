@@ -88,6 +88,11 @@ async fn a_set_gets_templates_as_large_as_its_claims_and_no_pod_notices() {
             stage.size
         );
         assert!(stage.claims().await.len() > claims.len());
+
+        let id = stage.newest("template").await;
+        let undo = ["undo", &id, "--yes"];
+        only_under_its_role(&stage, &["template", "--undo"], &undo).await;
+        assert_eq!(size(&set(&stage).await), size(&before));
         stage.inspect(&stage.claims().await).await;
         stage.end().await;
     }

@@ -222,17 +222,20 @@ pub(super) fn restart(seen: &Seen<'_>, pod: &Pod, other_node: bool) -> Result<Ve
 
 /// Takes the pod's node out of scheduling, and the way back.
 fn cordon(seen: &Seen<'_>, pod: &Pod) -> Result<(Step, Step), Refusal> {
-    let node = pod.node.as_ref().and_then(|name| seen.inventory.node(name));
-    let Some(node) = node.filter(|node| !node.unschedulable) else {
-        return Err(Refusal::new(
-            RefusalKind::State,
-            format!(
-                "the node of pod {} cannot be read, or is cordoned already",
-                pod.meta.key
-            ),
-            "leave out --other-node",
-        ));
+    seen.needs(&[Kind::Node])?;
+    let refuse = |why: String| {
+        let next = "leave out --other-node";
+        Err(Refusal::new(RefusalKind::State, why, next))
     };
+    let Some(node) = pod.node.as_ref().and_then(|name| seen.inventory.node(name)) else {
+        return refuse(format!("the node of pod {} is gone", pod.meta.key));
+    };
+    if node.unschedulable {
+        return refuse(format!(
+            "node {} of pod {} is cordoned already",
+            node.meta.key.name, pod.meta.key
+        ));
+    }
     let node = Target::new(Kind::Node, node.meta.key.clone(), &node.meta.uid);
     let off = mark_node("cordon", &node, true).undone_by(mark_node("undo-cordon", &node, false));
     Ok((off, mark_node("uncordon", &node, false).tolerated()))
