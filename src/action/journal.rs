@@ -288,6 +288,15 @@ impl Job {
             .any(|(step, progress)| changes(step) && progress.may_have_happened())
     }
 
+    /// Whether anything of it can be taken back.
+    pub fn has_way_back(&self) -> bool {
+        let mut steps = self.plan.steps.iter().zip(&self.steps);
+        let is_undoable = |(step, progress): (&Step, &Progress)| {
+            progress.may_have_happened() && !step.undo.is_empty()
+        };
+        self.undone_by.is_none() && self.has_acted() && steps.any(is_undoable)
+    }
+
     /// Where to go on: the first step that is not behind us, or the looks ([`Step::is_look`])
     /// before it when none of the calls that they protect was made. `None` = all is done.
     pub fn next(&self) -> Option<usize> {

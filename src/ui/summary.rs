@@ -118,15 +118,13 @@ impl Writer<'_> {
                 lines.extend(self.wrapped(&step.answer, Role::Text, 9));
             }
         }
-        match &row.job.end {
-            Some((_, End::Failed { why, next })) => {
-                lines.extend(self.wrapped(&format!("failed: {why}; {next}"), Role::Bad, 0));
-            }
-            Some((_, End::Done)) => lines.extend(self.step(Some("undo"), "take it back")),
-            _ => {}
+        if let Some((_, End::Failed { why, next })) = &row.job.end {
+            lines.extend(self.wrapped(&format!("failed: {why}; {next}"), Role::Bad, 0));
         }
         if !row.running && !row.job.is_done() && row.job.undone_by.is_none() {
             lines.extend(self.step(Some("resume"), "go on"));
+        }
+        if !row.running && row.job.has_way_back() {
             lines.extend(self.step(Some("undo"), "take back what was done"));
         }
         for note in &row.job.notes {

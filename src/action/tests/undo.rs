@@ -512,3 +512,27 @@ fn the_undo_of_a_snapshot_says_which_backup_goes_and_who_counts_on_it() {
         plan.losses
     );
 }
+
+proptest! {
+    /// A job that says it can be taken back is not answered that it cannot.
+    #[test]
+    fn a_way_back_is_offered_where_there_is_one(
+        which in 0_u8..3,
+        results in prop::collection::vec(result(), 0..12),
+    ) {
+        let desk = desk_with_class(healthy());
+        let request = match which {
+            0 => of_ide_0(),
+            1 => Request::Evict { workspaces: vec![key("ide-0")] },
+            _ => Request::Resize { claim: key(CLAIM), to: Growth::By(Quantity::bytes(1 << 30)) },
+        };
+        let plan = desk.plan(&request).unwrap();
+        let some = results.len().min(plan.steps.len());
+        let results: Vec<_> = results.into_iter().take(some).map(Some).collect();
+        let job = Job::replay(&records(&plan, &results), false).unwrap();
+        let refusal = desk.plan_of(&undo_of(&job), std::slice::from_ref(&job)).err().map(|refusal| refusal.kind);
+        let none = [RefusalKind::Request, RefusalKind::NoWayBack];
+        let is_none = refusal.is_some_and(|kind| none.contains(&kind));
+        prop_assert_eq!(job.has_way_back(), !is_none, "{:?}", refusal);
+    }
+}
