@@ -30,6 +30,7 @@ use crossterm::terminal::{
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
+use rustix::termios::LocalModes;
 
 mod panic;
 mod signals;
@@ -175,8 +176,11 @@ impl Terminal {
 
     /// Everything again after somebody else stopped and continued the process.
     pub fn resume(&mut self) -> anyhow::Result<()> {
-        // crossterm believes in the raw mode that the shell has ended: off, so that on means something
-        disable_raw_mode().context("preparing the terminal; is it still there?")?;
+        // crossterm believes in the raw mode that the shell has ended: off, so that on means
+        // something. A terminal that is raw stays so: ctrl-c is a key all the time
+        if is_cooked() {
+            disable_raw_mode().context("preparing the terminal; is it still there?")?;
+        }
         self.take()
     }
 
@@ -264,6 +268,15 @@ fn restore(keep: u8) -> io::Result<()> {
     let written = output().and_then(|mut out| out.write_all(&bytes));
     let cooked = if off(RAW) { disable_raw_mode() } else { Ok(()) };
     written.and(cooked)
+}
+
+/// Whether the terminal itself makes lines and signals of keys. One that does not answer may.
+fn is_cooked() -> bool {
+    rustix::termios::tcgetattr(io::stdout()).map_or(true, |modes| {
+        modes
+            .local_modes
+            .intersects(LocalModes::ICANON | LocalModes::ISIG)
+    })
 }
 
 /// Standard output without the standard library's lock and line buffer: a panic in the middle of a
