@@ -16,7 +16,7 @@ use crate::domain::finding::{Finding, Severity};
 use crate::domain::findings::{ago, explain};
 use crate::domain::inventory::{Unit, beside};
 use crate::domain::key::{Kind, ObjectKey, Text};
-use crate::domain::workspace::Origin;
+use crate::domain::workspace::{Origin, Slot};
 
 pub(super) fn lines(model: &Model, look: &Look, row: &RowId, width: u16) -> Vec<Line<'static>> {
     let writer = Writer { model, look, width };
@@ -66,7 +66,10 @@ pub(super) fn findings(model: &Model, look: &Look, row: &RowId, width: u16) -> V
         .flat_map(|(unit, finding)| writer.finding(unit, finding))
         .collect();
     if lines.is_empty() {
-        lines.push(Line::styled("nothing is wrong here", look.style(Role::Ok)));
+        lines = match row {
+            RowId::Workspace(key) => writer.nothing_found(key),
+            _ => vec![Line::styled("nothing is wrong here", look.style(Role::Ok))],
+        };
     }
     lines
 }
@@ -134,42 +137,79 @@ impl Writer<'_> {
     }
 
     fn workspace(&self, key: &ObjectKey) -> Vec<Line<'static>> {
-        let inventory = &self.model.inventory;
-        let Some(workspace) = inventory.workspace(key) else {
+        if self.model.inventory.workspace(key).is_none() {
             return vec![Line::raw("this workspace is gone")];
-        };
-        let mut lines = vec![self.who(key)];
-        if let Verdict::Unknown { missing, .. } = self.model.board.verdict(inventory, workspace) {
-            for kind in missing {
-                let freshness = inventory.freshness().get(kind);
-                let why = freshness
-                    .why()
-                    .map_or_else(String::new, |w| format!(": {w}"));
-                let text = format!("? {} are {}{why}", kind.short(), freshness.word());
-                lines.extend(self.wrapped(&text, Role::Unknown, 0));
-            }
         }
+        let mut lines = vec![self.who(key)];
         let unit = Unit::Workspace(key.clone());
         let found = self.model.board.of(&unit);
+        if found.is_empty() {
+            lines.extend(self.nothing_found(key));
+        } else {
+            lines.extend(self.unknown(key));
+        }
         for finding in found {
             lines.extend(self.finding(&unit, finding));
-        }
-        if found.is_empty() {
-            let (text, role) = match workspace.origin {
-                Origin::Parked => ("○ parked: its claims are kept, no replica runs", Role::Dim),
-                Origin::Leftover => ("○ its set is gone, its claims are kept", Role::Dim),
-                Origin::Live | Origin::Unpersisted => ("✓ nothing is wrong", Role::Ok),
-            };
-            let text = if self.look.ascii {
-                text.get(3..).unwrap_or_default().trim_start()
-            } else {
-                text
-            };
-            lines.extend(self.wrapped(text, role, 0));
         }
         lines.push(Line::raw(""));
         lines.extend(self.workspace_objects(key));
         lines
+    }
+
+    /// What is said of a workspace of which no finding tells: no more than is known.
+    fn nothing_found(&self, key: &ObjectKey) -> Vec<Line<'static>> {
+        let unknown = self.unknown(key);
+        let Some(workspace) = self.model.inventory.workspace(key) else {
+            return unknown;
+        };
+        if !unknown.is_empty() {
+            return unknown;
+        }
+        let is_measured = |slot: &Slot| {
+            let disk = self.model.metrics.disk(&beside(key, &slot.claim));
+            disk.is_some_and(|disk| disk.fresh)
+        };
+        let (mark, text, role) = match workspace.origin {
+            Origin::Parked => (
+                "○ ",
+                "parked: its claims are kept, no replica runs",
+                Role::Dim,
+            ),
+            Origin::Leftover => ("○ ", "its set is gone, its claims are kept", Role::Dim),
+            Origin::Live | Origin::Unpersisted if workspace.claims.iter().all(is_measured) => {
+                ("✓ ", "nothing is wrong", Role::Ok)
+            }
+            Origin::Live | Origin::Unpersisted => (
+                "✓ ",
+                "nothing is wrong in what is known; not all of its disks are measured",
+                Role::Ok,
+            ),
+        };
+        let mark = if self.look.ascii { "" } else { mark };
+        self.wrapped(&format!("{mark}{text}"), role, 0)
+    }
+
+    /// What must be known for a verdict, and is not.
+    fn unknown(&self, key: &ObjectKey) -> Vec<Line<'static>> {
+        let inventory = &self.model.inventory;
+        let Some(workspace) = inventory.workspace(key) else {
+            return Vec::new();
+        };
+        let verdict = self.model.board.verdict(inventory, workspace);
+        let Verdict::Unknown { missing, .. } = verdict else {
+            return Vec::new();
+        };
+        let say = |kind: Kind| {
+            let freshness = inventory.freshness().get(kind);
+            let why = freshness
+                .why()
+                .map_or_else(String::new, |w| format!(": {w}"));
+            format!("? {} are {}{why}", kind.short(), freshness.word())
+        };
+        let texts = missing.into_iter().map(say);
+        texts
+            .flat_map(|text| self.wrapped(&text, Role::Unknown, 0))
+            .collect()
     }
 
     /// Name, user, tier, node, zone.

@@ -243,7 +243,11 @@ fn why_empty(model: &Model) -> (String, Role) {
     let place = model.place.namespace.as_deref();
     let place = place.map_or_else(|| "all namespaces".into(), |n| format!("namespace {n}"));
     match model.view {
-        View::Findings => ("nothing is wrong".into(), Role::Ok),
+        View::Findings if model.metrics.is_live() => ("nothing is wrong".into(), Role::Ok),
+        View::Findings => (
+            "nothing is wrong in what is known; the metrics are not".into(),
+            Role::Ok,
+        ),
         view => (format!("there are no {view} in {place}"), Role::Text),
     }
 }

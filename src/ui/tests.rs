@@ -10,14 +10,15 @@ use rstest::rstest;
 use super::{Look, draw};
 use crate::app::Model;
 use crate::app::Msg;
-use crate::app::build::{model, model_of, press, settle_all, some_rows, type_text};
+use crate::app::build::{disk, model, model_of, press, settle_all, some_rows, type_text};
 use crate::app::model::{Link, Place};
 use crate::config::Config;
 use crate::domain::build::{
-    claim, denied, event, gib, minutes_ago, now, pod, put, rows, set, set_freshness,
+    claim, denied, event, gib, key, minutes_ago, now, pod, put, rows, set, set_freshness,
 };
 use crate::domain::freshness::Freshness;
 use crate::domain::key::Kind;
+use crate::domain::metric::{Forecast, MetricsChange};
 use crate::domain::policy::Policy;
 
 fn look(no_colour: bool, ascii: bool) -> Look {
@@ -138,6 +139,45 @@ fn not_knowing_never_looks_like_there_being_none(
     settle_all(&mut model);
     let shown = screen(&mut model, NIGHT);
     assert!(shown.contains("there are no snapshots"), "{shown}");
+}
+
+#[test]
+fn all_is_said_to_be_well_only_as_far_as_it_is_known() {
+    let mut model = model();
+    press(&mut model, "/");
+    type_text(&mut model, "ide-0");
+    press(&mut model, "enter");
+    let well = "✓ nothing is wrong";
+    let shown = screen(&mut model, DAY);
+    let partly = "✓ nothing is wrong in what is known; not all of its disks";
+    assert!(shown.contains(partly), "{shown}");
+    let disks = ["workspace-ide-0", "theia-config-ide-0"]
+        .map(|name| (key(name), disk(0.28, Forecast::Never)))
+        .to_vec();
+    let usages = Vec::new();
+    let all = MetricsChange::Round { disks, usages };
+    crate::app::update(&mut model, Msg::Metrics(all));
+    settle_all(&mut model);
+    let shown = screen(&mut model, DAY);
+    assert!(shown.contains(well) && !shown.contains(partly), "{shown}");
+    set_freshness(&mut model.inventory, Kind::Pod, denied());
+    settle_all(&mut model);
+    let shown = screen(&mut model, DAY);
+    assert!(
+        !shown.contains(well) && shown.contains("? pods are denied"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn no_findings_without_metrics_are_not_all_that_there_is_to_know() {
+    let mut model = model_of(Vec::new());
+    press(&mut model, "2");
+    let shown = screen(&mut model, NIGHT);
+    assert!(
+        shown.contains("nothing is wrong in what is known; the metrics are not"),
+        "{shown}"
+    );
 }
 
 #[test]
