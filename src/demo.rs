@@ -196,6 +196,18 @@ impl Running {
         self.shared.world().faults.snapshot_delay = seconds;
     }
 
+    /// Has the API server answer nothing but 503 and cut its watches, or be well again.
+    pub fn set_down(&self, is_down: bool) {
+        let mut world = self.shared.world();
+        world.faults.api.down = is_down;
+        world.faults.api.cut_watches = is_down;
+    }
+
+    /// Requests that the API server has had, whatever it answered.
+    pub fn requests(&self) -> u64 {
+        self.shared.requests()
+    }
+
     /// The rights that the requests of a user needed, of one that roles bind.
     pub fn used(&self, user: &str) -> Vec<Used> {
         self.shared.used(user)

@@ -67,16 +67,6 @@ pub(crate) async fn simulated_stage(namespace: &str) -> Stage {
     stage
 }
 
-/// Only the real cluster, for faults that only it has.
-pub(crate) async fn real_stage(rule: &str, replicas: i64) -> Option<Stage> {
-    let Some(mut stage) = real().await else {
-        eprintln!("{rule}: NOT run, it needs a real cluster: WSDASH_E2E_KUBECONFIG is not set");
-        return None;
-    };
-    stage.furnish(rule, replicas).await;
-    Some(stage)
-}
-
 async fn simulated(speed: f64) -> Stage {
     let options = demo::Options {
         speed,
@@ -284,6 +274,11 @@ impl Stage {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+
+    /// The simulated cluster, if it is one.
+    pub(crate) fn simulated(&self) -> Option<&demo::Running> {
+        self.running.as_ref()
     }
 
     pub(crate) fn prometheus_url(&self) -> String {
