@@ -382,14 +382,29 @@ fn any_command_runs_against_the_demo() {
         list.lines().count() >= 13,
         "a morning and a dozen drills: {list}"
     );
+}
+
+/// Its jobs are of no use without it, and would stand among those of real clusters.
+#[test]
+fn nothing_of_the_demo_stays_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| bare(folder.path(), args).output().unwrap();
+    let evict = run(&[
+        "demo",
+        "--speed",
+        "20",
+        "--",
+        "evict",
+        "coditect-pro-0",
+        "--yes",
+    ]);
+    assert!(evict.status.success(), "{}", text(&evict.stderr));
+    assert!(text(&evict.stdout).contains("job evict-"), "it is a job");
+    assert_eq!(text(&run(&["jobs", "-o", "name"]).stdout), "");
     let left = std::fs::read_dir(folder.path().join("state/wsdash")).unwrap();
     let names: Vec<_> = left.map(|e| e.unwrap().file_name()).collect();
-    assert!(
-        !names
-            .iter()
-            .any(|n| n.to_string_lossy().contains("kubeconfig")),
-        "{names:?}"
-    );
+    let is_of_demo = |name: &std::ffi::OsString| name.to_string_lossy().contains("demo");
+    assert!(!names.iter().any(is_of_demo), "{names:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::{say, target};
 use crate::cli::{Cli, Demo, DemoCommand};
+use crate::cluster::perform::Folder;
 use crate::config::{Access, Config, Connection, Loaded, Metrics};
 use crate::demo::{self, Drill, Options, Running, Verdict};
 use crate::runtime::{self, Start, Welcome};
@@ -36,11 +37,12 @@ pub(super) async fn run(wanted: &Demo, loaded: Loaded) -> Result<u8> {
     }
     let options = options(wanted.drill.as_ref(), wanted.speed, wanted.seed, 0);
     let running = demo::start(options).await?;
-    let file = Kubeconfig::write(&running)?;
+    let home = Home::make(&running)?;
+    Folder::keep_elsewhere(home.jobs());
     let code = if wanted.args.is_empty() {
-        Box::pin(dashboard(&running, &file, loaded.config)).await
+        Box::pin(dashboard(&running, &home, loaded.config)).await
     } else {
-        command(&file, &wanted.args).await
+        command(&home, &wanted.args).await
     };
     let verdict = running.verdict();
     running.shutdown().await;
@@ -63,32 +65,46 @@ fn options(drill: Option<&String>, speed: f64, seed: u64, port: u16) -> Options 
     options
 }
 
-/// The kubeconfig of a running cluster, for as long as it runs.
-struct Kubeconfig(PathBuf);
+/// The folder of a running cluster, gone when it ends.
+struct Home(PathBuf);
 
-impl Kubeconfig {
-    fn write(running: &Running) -> Result<Self> {
-        let folder = crate::config::state_folder().context("finding the state folder")?;
-        crate::logging::make_private(&folder)
-            .with_context(|| format!("making {}", folder.display()))?;
-        let file = folder.join(format!("demo-{}.kubeconfig", std::process::id()));
+impl Home {
+    fn make(running: &Running) -> Result<Self> {
+        let state = crate::config::state_folder().context("finding the state folder")?;
+        let home = Self(state.join(format!("demo-{}", std::process::id())));
+        // of a process of the same number that was killed
+        let _ = std::fs::remove_dir_all(&home.0);
+        crate::logging::make_private(&home.0)
+            .with_context(|| format!("making {}", home.0.display()))?;
+        let file = home.kubeconfig();
         std::fs::write(&file, running.kubeconfig())
             .with_context(|| format!("writing {}", file.display()))?;
-        Ok(Self(file))
+        Ok(home)
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.0.join("kubeconfig")
+    }
+
+    fn jobs(&self) -> PathBuf {
+        self.0.join("jobs")
     }
 }
 
-impl Drop for Kubeconfig {
+impl Drop for Home {
     fn drop(&mut self) {
         // It leads nowhere any more; what cannot be removed does no harm.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 async fn serve(options: Options) -> Result<u8> {
     let running = demo::start(options).await?;
-    let file = Kubeconfig::write(&running)?;
-    say(&format!("export KUBECONFIG={}", file.0.display()))?;
+    let home = Home::make(&running)?;
+    say(&format!(
+        "export KUBECONFIG={}",
+        home.kubeconfig().display()
+    ))?;
     say(&format!("# Prometheus: {}", running.prometheus_url()))?;
     if let Some(drill) = running.drill() {
         for line in brief(drill).lines() {
@@ -135,11 +151,11 @@ fn brief(drill: &Drill) -> String {
 }
 
 /// Any other command, against the simulated cluster.
-async fn command(file: &Kubeconfig, args: &[String]) -> Result<u8> {
+async fn command(home: &Home, args: &[String]) -> Result<u8> {
     let mut line = vec![
         "wsdash".into(),
         "--kubeconfig".into(),
-        file.0.clone().into(),
+        home.kubeconfig().into(),
     ];
     line.extend(args.iter().map(Into::into));
     let cli = match Cli::read(line) {
@@ -153,7 +169,7 @@ async fn command(file: &Kubeconfig, args: &[String]) -> Result<u8> {
     Box::pin(super::run(&cli)).await
 }
 
-async fn dashboard(running: &Running, file: &Kubeconfig, config: Config) -> Result<u8> {
+async fn dashboard(running: &Running, home: &Home, config: Config) -> Result<u8> {
     let folder = crate::config::state_folder().context("finding the state folder")?;
     let _logging = crate::logging::start(&config.log, &folder)?;
     let env = |name: &str| std::env::var(name).ok();
@@ -161,7 +177,7 @@ async fn dashboard(running: &Running, file: &Kubeconfig, config: Config) -> Resu
     // How it looks is the user's; where it leads is not.
     let mut config = Config {
         connection: Connection {
-            kubeconfig: Some(file.0.clone()),
+            kubeconfig: Some(home.kubeconfig()),
             ..Connection::default()
         },
         metrics: Metrics {

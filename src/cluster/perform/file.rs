@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -29,11 +29,23 @@ pub struct JournalFile {
     path: PathBuf,
 }
 
+/// Where this process keeps its jobs, if not in the state folder.
+static ELSEWHERE: OnceLock<PathBuf> = OnceLock::new();
+
 impl Folder {
-    /// `jobs` in the state folder.
+    /// `jobs` in the state folder, or where [`Self::keep_elsewhere`] says.
     pub fn of_user() -> Result<Self> {
+        if let Some(path) = ELSEWHERE.get() {
+            return Ok(Self(path.clone()));
+        }
         let state = crate::config::state_folder().context("finding the state folder")?;
         Ok(Self(state.join("jobs")))
+    }
+
+    /// Has this process keep its jobs in `path`, for a cluster that ends with it: nobody could go on
+    /// with them, or take them back. The first word counts.
+    pub fn keep_elsewhere(path: PathBuf) {
+        ELSEWHERE.get_or_init(|| path);
     }
 
     pub fn at(path: impl Into<PathBuf>) -> Self {
