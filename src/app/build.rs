@@ -100,7 +100,7 @@ pub(crate) fn some_rows() -> Vec<Row> {
 pub(crate) fn model_of(rows: Vec<Row>) -> Model {
     let place = Place {
         context: "gke-prod".into(),
-        namespace: Some("coditect-app".into()),
+        namespace: Some(crate::domain::build::NS.into()),
         ..Place::default()
     };
     let mut model = Model::new(now(), place, Policy::default());

@@ -644,7 +644,7 @@ fn another_namespace_forgets_the_rows_of_this_one() {
     assert_eq!(effects, [Effect::SwitchNamespace { namespace: None }]);
     assert_eq!(names(&model).len(), 0);
     let effects = press(&mut model, "0");
-    let home = Some("coditect-app".into());
+    let home = Some(crate::domain::build::NS.into());
     assert_eq!(effects, [Effect::SwitchNamespace { namespace: home }]);
 }
 
