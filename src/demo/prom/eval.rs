@@ -180,6 +180,26 @@ impl<'w> Evaluator<'w> {
         Ok(Value::Matrix(all))
     }
 
+    /// `present_over_time`: the newest sample is enough, where a long look back over every disk would
+    /// compute them all.
+    fn present(&self, matchers: &Matchers, range: f64, back_from: f64, at: f64) -> Result<Value> {
+        let found = self.select(matchers)?;
+        let range = range.min(crate::demo::history::RETENTION_SECONDS + SCRAPE);
+        let is_there = |series: &Series<'_>| {
+            let mut t = (back_from / SCRAPE).floor() * SCRAPE;
+            while t > back_from - range {
+                if series.at(t).is_some() {
+                    return true;
+                }
+                t -= SCRAPE;
+            }
+            false
+        };
+        let there = found.into_iter().filter(is_there);
+        let values = there.map(|series| (nameless(series.labels), 1.0, at));
+        Ok(Value::Vector(values.collect()))
+    }
+
     fn subquery(&self, inner: &Expr, range: f64, step: f64, at: f64) -> Result<Value> {
         let range = range.min(crate::demo::history::RETENTION_SECONDS);
         if range / step > MOST / 1000.0 {
@@ -236,6 +256,17 @@ impl<'w> Evaluator<'w> {
                 }));
             }
             _ => {}
+        }
+        if name == "present_over_time"
+            && let [
+                Expr::Selector {
+                    matchers,
+                    range: Some(range),
+                    offset,
+                },
+            ] = arguments
+        {
+            return self.present(matchers, *range, at - offset, at);
         }
         if let Some(over) = over_time(name) {
             let parameter = match name {
