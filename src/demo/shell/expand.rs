@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::eval::{Input, Interpreter, Io, Sink};
-use super::parse::{Command, Part, Word, parse};
+use super::glob::Pattern;
+use super::parse::{Command, LENGTH, Part, Word, parse};
 use super::{Host, glob};
 
 /// A field under way: its text, and the pattern in which what was quoted is escaped.
@@ -161,13 +162,11 @@ impl Interpreter {
                     String::new()
                 }
             }
-            "%" => found
-                .map(|f| {
-                    f.strip_suffix(text.trim_start_matches('*'))
-                        .map(str::to_owned)
-                        .unwrap_or(f)
-                })
-                .unwrap_or_default(),
+            LENGTH => found.unwrap_or_default().chars().count().to_string(),
+            "#" | "##" | "%" | "%%" => {
+                let pattern = Pattern::parse(&other(self));
+                without(&found.unwrap_or_default(), operation, &pattern)
+            }
             _ => found.unwrap_or_default(),
         }
     }
@@ -207,4 +206,27 @@ impl Interpreter {
         }
         number(text)
     }
+}
+
+/// The value without the shortest (`#`, `%`) or longest (`##`, `%%`) part at its beginning or end
+/// that fits.
+fn without(value: &str, operation: &str, pattern: &Pattern) -> String {
+    let at_end = operation.starts_with('%');
+    let edges = value.char_indices().map(|(at, _)| at).chain([value.len()]);
+    let mut cuts: Vec<usize> = edges.collect();
+    // from the shortest part to the longest
+    if at_end != (operation.len() == 2) {
+        cuts.reverse();
+    }
+    for (before, after) in cuts.into_iter().map(|at| value.split_at(at)) {
+        let (part, rest) = if at_end {
+            (after, before)
+        } else {
+            (before, after)
+        };
+        if pattern.matches(part) {
+            return rest.to_owned();
+        }
+    }
+    value.to_owned()
 }

@@ -5,11 +5,17 @@ pub(crate) enum Part {
     /// Text; quoted text is never split.
     Text(String, bool),
     /// A variable with an operator such as `:-x`; quoted or not.
-    Variable(String, Option<(String, String)>, bool),
+    Variable(String, Option<Operation>, bool),
     /// The output of a command; quoted or not.
     Output(String, bool),
     Arithmetic(String),
 }
+
+/// What is done with the value of a variable: an operator such as `:-`, and its text.
+type Operation = (String, String);
+
+/// The operation of `${#name}`.
+pub(crate) const LENGTH: &str = "length";
 
 pub(crate) type Word = Vec<Part>;
 
@@ -213,18 +219,7 @@ fn dollar<'a>(text: &'a str, parts: &mut Word, quoted: bool) -> Result<&'a str, 
     }
     if let Some(body) = rest.strip_prefix('{') {
         let (inner, after) = enclosed(body, '{', '}')?;
-        let end = inner
-            .find([':', '-', '+', '=', '?', '%'])
-            .filter(|i| *i > 0)
-            .unwrap_or(inner.len());
-        let (name, operation) = inner.split_at(end);
-        let operation = ["##", "%%", ":-", ":+", ":=", ":?", "-", "+", "=", "?", "%"]
-            .into_iter()
-            .find_map(|o| {
-                operation
-                    .strip_prefix(o)
-                    .map(|v| (o.to_owned(), v.to_owned()))
-            });
+        let (name, operation) = parameter(inner)?;
         parts.push(Part::Variable(name.to_owned(), operation, quoted));
         return Ok(after);
     }
@@ -246,6 +241,34 @@ fn dollar<'a>(text: &'a str, parts: &mut Word, quoted: bool) -> Result<&'a str, 
         Part::Variable(name.to_owned(), None, quoted)
     });
     Ok(after)
+}
+
+/// What stands in the braces of `${…}`: a name, and what is done with its value.
+fn parameter(inner: &str) -> Result<(&str, Option<Operation>), String> {
+    let is_name = |name: &str| {
+        let is_special = name.len() == 1 && "?$!#*@".contains(name);
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        is_special || !name.is_empty() && name.chars().all(is_word)
+    };
+    if let Some(name) = inner.strip_prefix('#').filter(|name| is_name(name)) {
+        return Ok((name, Some((LENGTH.to_owned(), String::new()))));
+    }
+    let end = inner
+        .char_indices()
+        .find(|(at, c)| *at > 0 && !c.is_ascii_alphanumeric() && *c != '_')
+        .map_or(inner.len(), |(at, _)| at);
+    let (name, rest) = inner.split_at(end);
+    let operators = [
+        "##", "%%", ":-", ":+", ":=", ":?", "-", "+", "=", "?", "%", "#",
+    ];
+    let operation = operators.into_iter().find_map(|operator| {
+        let text = rest.strip_prefix(operator)?;
+        Some((operator.to_owned(), text.to_owned()))
+    });
+    if !is_name(name) || operation.is_none() && !rest.is_empty() {
+        return Err("bad substitution".to_owned());
+    }
+    Ok((name, operation))
 }
 
 struct Parser {

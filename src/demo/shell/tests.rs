@@ -116,3 +116,31 @@ fn refused(script: &str) -> (String, i64) {
     assert_eq!(out, "", "{script}");
     (err.lines().next().unwrap_or_default().to_owned(), code)
 }
+
+#[rstest]
+#[case("${#p}", "16")]
+#[case("${#none}", "0")]
+#[case("${p#*/}", "b.tar/c.tar.gz")]
+#[case("${p##*/}", "c.tar.gz")]
+#[case("${p%.*}", "a/b.tar/c.tar")]
+#[case("${p%%.*}", "a/b")]
+#[case("${p%.zip}", "a/b.tar/c.tar.gz")]
+#[case("${none:-x}", "x")]
+#[case("${p:+x}", "x")]
+#[case("${none-}", "")]
+fn a_value_is_cut_and_counted_as_in_any_shell(#[case] word: &str, #[case] is: &str) {
+    let script = format!("p=a/b.tar/c.tar.gz; echo \"{word}\"");
+    assert_eq!(prints(&script), format!("{is}\n"), "{word}");
+}
+
+#[rstest]
+#[case("${p,,}")]
+#[case("${p@Q}")]
+#[case("${}")]
+fn what_is_no_substitution_is_refused(#[case] word: &str) {
+    let (why, code) = refused(&format!("echo {word}"));
+    assert!(
+        why.contains("bad substitution") && code == 2,
+        "{why} {code}"
+    );
+}
