@@ -101,26 +101,29 @@ impl Query {
 /// Between two points of a long look back.
 pub(super) const STEP: Duration = Duration::from_secs(3600);
 
-/// Between two points of the last hour: shorter than kubelets are usually read.
+/// Between two points of the last hour.
 const FINE_STEP: Duration = Duration::from_secs(10);
 
-/// When each claim had its last sample within `window`: of the last hour to the sample, before that
-/// to the end of its hour, which is never too early. `timestamp` tells the time of a sample only of
+/// When each claim had its last sample within `window`; that of a claim which has none now is told
+/// to the end of its step, which is never too early. `timestamp` tells the time of a sample only of
 /// a plain selector, and of anything else the time of the evaluation (Prometheus
-/// `promql/engine.go`): what falls between two fine points counts as of now, and each coarse point
-/// looks back as far as the one before. Of all namespaces: that others of its driver have samples
-/// tells that a claim would have them, too.
+/// `promql/engine.go`); each point looks back as far as the one before, so that no short use falls
+/// between two. Of all namespaces: that others of its driver have samples tells that a claim would
+/// have them, too.
 pub(super) fn last_samples(window: Duration) -> String {
-    let (window, step) = (window.as_secs(), STEP.as_secs());
-    let claims = "max by (namespace,persistentvolumeclaim)";
     let name = "kubelet_volume_stats_capacity_bytes";
-    let recent = format!(
-        "timestamp({name}) or max_over_time(timestamp({name})[{step}s:{}s])",
-        FINE_STEP.as_secs()
-    );
-    let hour = format!("timestamp(present_over_time({name}[{step}s]))");
-    let long = format!("max_over_time({hour}[{window}s:{step}s])");
-    format!("{claims} ({recent}) or {claims} ({hour}) or {claims} ({long})")
+    let claims = "max by (namespace,persistentvolumeclaim)";
+    let within = |step: Duration| {
+        let step = step.as_secs();
+        format!("timestamp(present_over_time({name}[{step}s]))")
+    };
+    let back = |window: Duration, step: Duration| {
+        let (at, window, step) = (within(step), window.as_secs(), step.as_secs());
+        format!("max_over_time({at}[{window}s:{step}s])")
+    };
+    let just_now = within(FINE_STEP);
+    let (hour, all) = (back(STEP, FINE_STEP), back(window, STEP));
+    format!("{claims} (timestamp({name}) or {just_now} or {hour}) or {claims} ({all})")
 }
 
 /// At how many of these points nearly all kubelets were read, and volumes with them: kubelets alone
