@@ -40,6 +40,7 @@ use serde_json::Value;
 use stage::{Stage, ctl, signal, stages};
 use wsdash::demo;
 
+const CLAIM: &str = "workspace-ide-0";
 const SERVER: &str = "kube-apiserver";
 const CEILING: Duration = Duration::from_secs(180);
 
@@ -144,20 +145,14 @@ async fn uid(stage: &Stage) -> Value {
     stage.get(&path).await["metadata"]["uid"].clone()
 }
 
-fn claim(stage: &Stage) -> String {
-    stage.path("/api/v1", "persistentvolumeclaims/workspace-ide-0")
-}
-
 /// The deleted claim is gone; undo binds its volume again, and the set finds every byte.
-async fn comes_back(stage: &Stage, volume: &Value, before: &str) {
-    let (code, body) = stage.call("GET", &claim(stage), &Value::Null).await;
+async fn comes_back(stage: &Stage, volume: &str, before: &str) {
+    let path = stage.path("/api/v1", &format!("persistentvolumeclaims/{CLAIM}"));
+    let (code, body) = stage.call("GET", &path, &Value::Null).await;
     assert_eq!(code, 404, "{body:#}");
     let (code, out, err) = stage.wsdash(&["undo", &id(stage), "--yes"]).await;
     assert_eq!(code, 0, "{out}{err}");
-    assert_eq!(
-        stage.get(&claim(stage)).await["spec"]["volumeName"],
-        *volume
-    );
+    assert_eq!(stage.volume_of(CLAIM).await, volume);
     stage.apply_set(1).await;
     stage.ready(1).await;
     assert_eq!(sums(stage, "ide-0").await, before);
@@ -188,7 +183,7 @@ async fn an_api_server_that_goes_away_in_the_middle_of_every_action_costs_nothin
     };
     let (restored, orphaned) = tokio::join!(spoilt(restore, "ide-0"), orphaned);
     let evicted = uid(evict).await;
-    let kept = orphans.get(&claim(orphans)).await["spec"]["volumeName"].clone();
+    let kept = orphans.volume_of(CLAIM).await;
 
     let grow = format!("resize workspace-ide-0 {}", resize.size);
     let halted = [
@@ -223,7 +218,7 @@ async fn an_api_server_that_goes_away_in_the_middle_of_every_action_costs_nothin
     join_all(halted.into_iter().map(Halted::end)).await;
 
     assert_eq!(snapshot.items(&snapshot.snapshots()).await.len(), 2);
-    let resized = resize.get(&claim(resize)).await;
+    let resized = resize.claim(CLAIM).await;
     assert_eq!(resized["status"]["capacity"]["storage"], resize.size);
     evict.ready(1).await;
     assert_ne!(uid(evict).await, evicted);

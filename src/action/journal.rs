@@ -288,13 +288,17 @@ impl Job {
             .any(|(step, progress)| changes(step) && progress.may_have_happened())
     }
 
+    /// The recorded steps that take back what may have happened, the last first.
+    pub fn way_back(&self) -> impl Iterator<Item = Step> {
+        let done = self.plan.steps.iter().zip(&self.steps).rev();
+        done.filter(|(_, progress)| progress.may_have_happened())
+            .flat_map(|(step, _)| &step.undo)
+            .map(|undo| undo.filled(&self.captured))
+    }
+
     /// Whether anything of it can be taken back.
     pub fn has_way_back(&self) -> bool {
-        let mut steps = self.plan.steps.iter().zip(&self.steps);
-        let is_undoable = |(step, progress): (&Step, &Progress)| {
-            progress.may_have_happened() && !step.undo.is_empty()
-        };
-        self.undone_by.is_none() && self.has_acted() && steps.any(is_undoable)
+        self.undone_by.is_none() && self.has_acted() && self.way_back().next().is_some()
     }
 
     /// Where to go on: the first step that is not behind us, or the looks ([`Step::is_look`])

@@ -8,7 +8,7 @@ mod order;
 mod set;
 mod words;
 
-use super::journal::{Job, Progress};
+use super::journal::Job;
 use super::plan::{Plan, Step};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{ActionName, Request};
@@ -35,7 +35,7 @@ pub fn objects(inventory: &Inventory, jobs: &[Job]) -> Vec<(Kind, ObjectKey)> {
     for job in jobs {
         let subjects = job.plan.subjects.iter();
         objects.extend(subjects.map(|subject| (subject.kind, subject.key.clone())));
-        for step in back(job) {
+        for step in job.way_back() {
             match &step.what {
                 Do::Call { call, .. } => objects.push(call.object()),
                 Do::Reread {
@@ -80,7 +80,7 @@ pub fn plan(seen: &Seen<'_>, job: &Job) -> Result<Plan, Refusal> {
         job: id.to_string(),
     };
     let mut plan = Plan::new(seen, ActionName::Undo, request);
-    plan.steps = back(job);
+    plan.steps = job.way_back().collect();
     if plan.steps.is_empty() {
         let why = match job.plan.action {
             ActionName::Resize => "a claim cannot become smaller",
@@ -107,15 +107,6 @@ pub fn plan(seen: &Seen<'_>, job: &Job) -> Result<Plan, Refusal> {
     words::say(seen, &mut plan, job);
     plan.rights = rights(&plan);
     Ok(plan)
-}
-
-/// The recorded steps that take back what may have happened, the last first.
-fn back(job: &Job) -> Vec<Step> {
-    let done = job.plan.steps.iter().zip(&job.steps).rev();
-    done.filter(|(_, progress)| Progress::may_have_happened(progress))
-        .flat_map(|(step, _)| &step.undo)
-        .map(|undo| undo.filled(&job.captured))
-        .collect()
 }
 
 /// The workspace of a restore in place.

@@ -70,11 +70,12 @@ impl Shared {
         })
     }
 
-    /// The rights that a user made requests with.
+    /// All that have come, whatever was answered.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// The rights that a user made requests with.
     pub(crate) fn used(&self, user: &str) -> Vec<Used> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.iter()

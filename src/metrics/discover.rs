@@ -53,18 +53,16 @@ pub enum Found {
 }
 
 impl Found {
-    /// Why nobody can be asked; nothing when one was found.
-    pub(super) fn lack(&self) -> String {
+    /// Whom to ask, or why nobody can be asked.
+    pub(super) fn endpoint(self) -> Result<Endpoint, String> {
         match self {
-            Self::One(_) => String::new(),
-            Self::Several(names) => {
-                format!(
-                    "several Prometheus services were found: {}",
-                    names.join(", ")
-                )
-            }
-            Self::Nothing => "no Prometheus was found".to_owned(),
-            Self::Denied(rule) => format!("missing: {rule}"),
+            Self::One(endpoint) => Ok(endpoint),
+            Self::Several(names) => Err(format!(
+                "several Prometheus services were found: {}",
+                names.join(", ")
+            )),
+            Self::Nothing => Err("no Prometheus was found".to_owned()),
+            Self::Denied(rule) => Err(format!("missing: {rule}")),
         }
     }
 }

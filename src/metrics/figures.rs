@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, try_join};
 use jiff::Timestamp;
 
 use super::poll::Settings;
-use super::{Found, answer, locate, look_back, once, queries};
+use super::{answer, locate, look_back, once, queries};
 use crate::cluster::fault::{Fault, FaultKind};
 use crate::cluster::perform::Figures;
 use crate::domain::key::ObjectKey;
@@ -49,16 +49,14 @@ impl Source {
     async fn capacity(&self, claim: ObjectKey) -> Result<Option<(u64, Timestamp)>, Fault> {
         let nobody = |why: String| {
             let next = "set metrics.prometheus in the configuration";
-            Err(Fault::new(FaultKind::NotFound, why, next))
+            Fault::new(FaultKind::NotFound, why, next)
         };
         let settings = &self.settings.config.metrics;
         if !settings.enabled {
-            return nobody("metrics.enabled is false".to_owned());
+            return Err(nobody("metrics.enabled is false".to_owned()));
         }
-        let endpoint = match locate(&self.settings, self.candidate.as_deref()).await? {
-            Found::One(endpoint) => endpoint,
-            other => return nobody(other.lack()),
-        };
+        let found = locate(&self.settings, self.candidate.as_deref()).await?;
+        let endpoint = found.endpoint().map_err(nobody)?;
         let (bytes, at) = queries::capacity_of_claim(&claim.namespace, &claim.name);
         let answers = try_join(
             endpoint.query(&bytes, settings.timeout),

@@ -41,10 +41,13 @@ pub async fn look_back(settings: &Settings, candidate: Option<&str>) -> Past {
     if !config.metrics.enabled {
         return failed("metrics.enabled is false".to_owned());
     }
-    match locate(settings, candidate).await {
-        Ok(Found::One(endpoint)) => of_endpoint(settings, &endpoint).await,
-        Ok(other) => failed(other.lack()),
-        Err(fault) => failed(fault.sentence),
+    let found = locate(settings, candidate).await;
+    match found
+        .map_err(|fault| fault.sentence)
+        .and_then(Found::endpoint)
+    {
+        Ok(endpoint) => of_endpoint(settings, &endpoint).await,
+        Err(why) => failed(why),
     }
 }
 

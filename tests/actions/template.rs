@@ -9,10 +9,6 @@ use super::stage::{MERGE, Stage, said, stages};
 
 const APPS: &str = "/apis/apps/v1";
 
-async fn set(stage: &Stage) -> Value {
-    stage.get(&stage.path(APPS, "statefulsets/ide")).await
-}
-
 fn size(set: &Value) -> &str {
     let template = &set["spec"]["volumeClaimTemplates"][0]["spec"];
     template["resources"]["requests"]["storage"]
@@ -59,30 +55,27 @@ async fn a_set_gets_templates_as_large_as_its_claims_and_no_pod_notices() {
         assert_eq!(code, 1, "{}: {err}", stage.name);
         assert!(err.contains("no claim of set"), "{err}");
         drifted(&stage).await;
-        let before = set(&stage).await;
+        let before = stage.current_set().await;
         let of_before = pods(&stage, &before).await;
         let dry = ["template", "ide", "--dry-run"];
         let (code, out, err) = stage.wsdash(&dry).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
         assert_eq!(
-            set(&stage).await["metadata"]["uid"],
+            stage.current_set().await["metadata"]["uid"],
             before["metadata"]["uid"]
         );
 
         only_under_its_role(&stage, &["template"], &["template", "ide", "--yes"]).await;
-        let after = set(&stage).await;
+        let after = stage.current_set().await;
         assert_ne!(after["metadata"]["uid"], before["metadata"]["uid"]);
         assert_eq!(size(&after), stage.size, "{after:#}");
         assert_eq!(after["spec"]["template"], before["spec"]["template"]);
         assert_eq!(pods(&stage, &after).await, of_before, "{}", stage.name);
 
         // a new ordinal gets the new size
-        let scale = stage.path(APPS, "statefulsets/ide/scale");
-        let three = json!({"spec": {"replicas": 3}});
-        assert_eq!(stage.call_as("PATCH", &scale, &three, MERGE).await.0, 200);
+        stage.scale(3).await;
         stage.ready(3).await;
-        let path = stage.path("/api/v1", "persistentvolumeclaims/workspace-ide-2");
-        let claim = stage.get(&path).await;
+        let claim = stage.claim("workspace-ide-2").await;
         assert_eq!(
             claim["spec"]["resources"]["requests"]["storage"],
             stage.size
@@ -92,7 +85,7 @@ async fn a_set_gets_templates_as_large_as_its_claims_and_no_pod_notices() {
         let id = stage.newest("template").await;
         let undo = ["undo", &id, "--yes"];
         only_under_its_role(&stage, &["template", "--undo"], &undo).await;
-        assert_eq!(size(&set(&stage).await), size(&before));
+        assert_eq!(size(&stage.current_set().await), size(&before));
         stage.inspect(&stage.claims().await).await;
         stage.end().await;
     }
@@ -112,7 +105,7 @@ async fn a_set_that_another_tool_puts_back_is_left_alone() {
         let args = ["template", "ide", "--source-fixed", "--yes"];
         let (code, out, err) = stage.wsdash(&args).await;
         assert_eq!(code, 0, "{}: {out}{err}", stage.name);
-        assert_eq!(size(&set(&stage).await), stage.size);
+        assert_eq!(size(&stage.current_set().await), stage.size);
         stage.inspect(&stage.claims().await).await;
         stage.end().await;
     }
@@ -123,7 +116,7 @@ async fn a_set_that_is_away_when_it_is_killed_comes_back_by_resume_and_by_undo()
     for stage in stages("drift-kill", 1).await {
         drifted(&stage).await;
         let claims = stage.claims().await;
-        let first = set(&stage).await;
+        let first = stage.current_set().await;
         let of_before = pods(&stage, &first).await;
         let old = size(&first).to_owned();
         let steps = ["same", "away", "is-away", "back", "settled", "undisturbed"];
@@ -164,11 +157,11 @@ async fn a_set_that_is_away_when_it_is_killed_comes_back_by_resume_and_by_undo()
                     assert_eq!(code, 0, "{} {step}: {out}{err}", stage.name);
                 }
                 if way == "resume" || err.contains("changed nothing") {
-                    assert_eq!(size(&set(&stage).await), stage.size, "{step}");
+                    assert_eq!(size(&stage.current_set().await), stage.size, "{step}");
                     undo(&stage, &id).await;
                 }
                 stage.ready(1).await;
-                let now = set(&stage).await;
+                let now = stage.current_set().await;
                 assert_eq!(size(&now), old, "{} {way} {entry} {step}", stage.name);
                 assert_eq!(
                     pods(&stage, &now).await,

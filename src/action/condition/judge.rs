@@ -523,6 +523,8 @@ fn growing(seen: &Observed, target: &Target, claim: &Value, is_mounted: bool) ->
 /// Stages 4 and 5: the capacity is recorded; does the container see it?
 fn measured(now: u64, bytes: u64, capacity_before: u64, before: &str) -> Standing {
     let before = file_system_bytes(before);
+    // per cent in whole numbers; what a file system keeps for itself does not grow with it
+    let is_most_of = |part: u64, whole: u64| u128::from(part) * 100 >= u128::from(whole) * GROWN;
     // a provider that rounds up gave more than was asked for: then there is nothing left to grow
     let has_grown = capacity_before >= bytes || before.is_none_or(|before| now > before);
     let has_gained = before.is_some_and(|before| {
@@ -579,9 +581,4 @@ fn sampled(
         let why = format!("its newest sample, {size}, may be of before");
         unproven(&why, SAMPLE_PATIENCE)
     }
-}
-
-/// In hundredths, as whole numbers; what a file system keeps for itself does not grow with it.
-fn is_most_of(part: u64, whole: u64) -> bool {
-    u128::from(part) * 100 >= u128::from(whole) * GROWN
 }

@@ -99,7 +99,7 @@ impl<'w> Evaluator<'w> {
                 matchers,
                 range: Some(range),
                 offset,
-            } => self.range(matchers, *range, at - offset),
+            } => self.range(matchers, *range, at - offset, usize::MAX),
             Expr::Subquery {
                 inner,
                 range,
@@ -159,45 +159,26 @@ impl<'w> Evaluator<'w> {
         }
     }
 
-    fn range(&self, matchers: &Matchers, range: f64, at: f64) -> Result<Value> {
+    /// The `newest` points of each series at the most.
+    fn range(&self, matchers: &Matchers, range: f64, at: f64, newest: usize) -> Result<Value> {
         let found = self.select(matchers)?;
-        let last = (at / SCRAPE).floor() * SCRAPE;
         let range = range.min(crate::demo::history::RETENTION_SECONDS + SCRAPE);
         let mut all = Vec::new();
         for series in found {
             let mut points = Vec::new();
-            let mut t = ((at - range) / SCRAPE).floor() * SCRAPE + SCRAPE;
-            while t <= last {
+            let mut t = (at / SCRAPE).floor() * SCRAPE;
+            while t > at - range && points.len() < newest {
                 if let Some(v) = series.at(t) {
                     points.push((t, v));
                 }
-                t += SCRAPE;
+                t -= SCRAPE;
             }
             if !points.is_empty() {
+                points.reverse();
                 all.push((series.labels, points));
             }
         }
         Ok(Value::Matrix(all))
-    }
-
-    /// `present_over_time`: the newest sample is enough, where a long look back over every disk would
-    /// compute them all.
-    fn present(&self, matchers: &Matchers, range: f64, back_from: f64, at: f64) -> Result<Value> {
-        let found = self.select(matchers)?;
-        let range = range.min(crate::demo::history::RETENTION_SECONDS + SCRAPE);
-        let is_there = |series: &Series<'_>| {
-            let mut t = (back_from / SCRAPE).floor() * SCRAPE;
-            while t > back_from - range {
-                if series.at(t).is_some() {
-                    return true;
-                }
-                t -= SCRAPE;
-            }
-            false
-        };
-        let there = found.into_iter().filter(is_there);
-        let values = there.map(|series| (nameless(series.labels), 1.0, at));
-        Ok(Value::Vector(values.collect()))
     }
 
     fn subquery(&self, inner: &Expr, range: f64, step: f64, at: f64) -> Result<Value> {
@@ -257,29 +238,30 @@ impl<'w> Evaluator<'w> {
             }
             _ => {}
         }
-        if name == "present_over_time"
-            && let [
-                Expr::Selector {
-                    matchers,
-                    range: Some(range),
-                    offset,
-                },
-            ] = arguments
-        {
-            return self.present(matchers, *range, at - offset, at);
-        }
         if let Some(over) = over_time(name) {
             let parameter = match name {
                 "predict_linear" => Some(number(1)?),
                 "quantile_over_time" => Some(number(0)?),
                 _ => None,
             };
-            let Value::Matrix(all) = argument(usize::from(name == "quantile_over_time"))? else {
+            let at_argument = usize::from(name == "quantile_over_time");
+            let matrix = match arguments.get(at_argument) {
+                // a long look back over every disk would compute all points
+                Some(Expr::Selector {
+                    matchers,
+                    range: Some(range),
+                    offset,
+                }) if matches!(name, "present_over_time" | "last_over_time") => {
+                    self.range(matchers, *range, at - offset, 1)?
+                }
+                _ => argument(at_argument)?,
+            };
+            let Value::Matrix(all) = matrix else {
                 return Err(format!(
                     "expected type range vector in call to function {name:?}, got instant vector"
                 ));
             };
-            let range = match arguments.get(usize::from(name == "quantile_over_time")) {
+            let range = match arguments.get(at_argument) {
                 Some(Expr::Selector { range: Some(r), .. } | Expr::Subquery { range: r, .. }) => *r,
                 _ => 0.0,
             };
